@@ -1,0 +1,72 @@
+//! Removing old records: from the front of a partition, in bounded steps beside the traffic. What a
+//! group with members has not read yet stays.
+
+use std::sync::Arc;
+
+use super::partition::position;
+use super::{Shared, reading};
+use crate::ports::bus::BusError;
+use crate::values;
+
+/// Records removed per job: some milliseconds of the writer's time.
+const STEP: u64 = 2_000;
+
+struct Due {
+    topic: Arc<str>,
+    partition: u32,
+    tp: u64,
+    start: u64,
+    keep_from: u64,
+}
+
+pub(super) async fn prune(shared: &Arc<Shared>) -> Result<u64, BusError> {
+    let mut removed = 0;
+    for due in due(shared)? {
+        let mut at = due.start;
+        while at < due.keep_from {
+            let to = due.keep_from.min(at + STEP);
+            let (tp, first, last) = (due.tp, position(due.tp, at), position(due.tp, to) - 1);
+            shared
+                .run(move |tx| {
+                    tx.execute(
+                        "delete from log_records where position between ?1 and ?2",
+                        &values![first, last],
+                    )?;
+                    tx.execute(
+                        "update log_partitions set start_offset = ?2 where tp = ?1",
+                        &values![tp as i64, to as i64],
+                    )
+                })
+                .await?;
+            if let Some(topic) = shared.state().topics.get_mut(&due.topic) {
+                topic.partitions[due.partition as usize].start = to;
+            }
+            removed += to - at;
+            at = to;
+        }
+    }
+    Ok(removed)
+}
+
+fn due(shared: &Arc<Shared>) -> Result<Vec<Due>, BusError> {
+    let now = shared.clock.now();
+    let mut candidates = vec![];
+    {
+        let state = shared.state();
+        for (name, topic) in &state.topics {
+            let Some(retention) = topic.retention else { continue };
+            for (partition, p) in (0u32..).zip(&topic.partitions) {
+                let unread = state.groups.slowest(name, partition).unwrap_or(u64::MAX);
+                candidates.push((Arc::clone(name), partition, p.tp, p.start, unread, now - retention));
+            }
+        }
+    }
+    let mut due = vec![];
+    for (topic, partition, tp, start, unread, horizon) in candidates {
+        let keep_from = reading::offset_at(shared, &topic, partition, horizon)?.min(unread);
+        if keep_from > start {
+            due.push(Due { topic, partition, tp, start, keep_from });
+        }
+    }
+    Ok(due)
+}

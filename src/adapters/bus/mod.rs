@@ -1,0 +1,5 @@
+//! Event buses.
+
+pub mod log;
+
+pub use log::EmbeddedLog;

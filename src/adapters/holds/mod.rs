@@ -1,0 +1,5 @@
+//! Holds on stock.
+
+mod memory;
+
+pub use memory::MemoryHolds;

@@ -1,0 +1,5 @@
+//! Mail and text messages.
+
+mod mailbox;
+
+pub use mailbox::LocalMailbox;

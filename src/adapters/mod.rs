@@ -1,0 +1,13 @@
+//! The world, embedded: each folder holds the adapters of one port. No service and no runtime is
+//! named here, and each vendor crate in exactly one folder (`rusqlite` in [`sqlite`]).
+
+pub mod bus;
+pub mod cache;
+pub mod clock;
+pub mod gateway;
+pub mod holds;
+pub mod mail;
+pub mod random;
+pub mod spawn;
+pub mod sqlite;
+pub mod store;

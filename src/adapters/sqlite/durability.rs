@@ -1,0 +1,134 @@
+//! Bringing the disk up to date: one thread that syncs the write-ahead log whenever somebody waits
+//! for it, one fsync for all that wait. A job is on disk once a sync that began after its commit has
+//! ended; if its pages were checkpointed meanwhile, SQLite has synced them with the database file.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::ports::store::StoreError;
+
+/// Marks a log that could not be synced: what is on disk is unknown from then on.
+const FAILED: u64 = u64::MAX;
+
+/// How often and how fast the disk was brought up to date.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncFigures {
+    /// Syncs so far.
+    pub count: u64,
+    /// Microseconds that each of the newest syncs took, at most 4,096 of them.
+    pub micros: Vec<u32>,
+}
+
+/// What is committed and what is on disk, as counters of groups of jobs.
+pub(super) struct Durability {
+    committed: AtomicU64,
+    synced: watch::Sender<u64>,
+    wanted: Mutex<u64>,
+    wake: Condvar,
+    stopped: AtomicBool,
+    figures: Mutex<SyncFigures>,
+}
+
+impl Default for Durability {
+    fn default() -> Self {
+        Self {
+            committed: AtomicU64::new(0),
+            synced: watch::Sender::new(0),
+            wanted: Mutex::new(0),
+            wake: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            figures: Mutex::default(),
+        }
+    }
+}
+
+impl Durability {
+    /// A group of jobs was committed.
+    pub(super) fn committed(&self) {
+        self.committed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// All that is committed is as durable as it will get (memory).
+    pub(super) fn all_synced(&self) {
+        self.synced.send_replace(self.committed.load(Ordering::SeqCst));
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        *self.synced.borrow() == FAILED
+    }
+
+    pub(super) async fn wait(&self) -> Result<(), StoreError> {
+        let target = self.committed.load(Ordering::SeqCst);
+        let mut synced = self.synced.subscribe();
+        if *synced.borrow() < target {
+            let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            *wanted = target.max(*wanted);
+            drop(wanted);
+            self.wake.notify_one();
+        }
+        let reached = synced.wait_for(|at| *at >= target).await.map(|at| *at);
+        match reached {
+            Ok(FAILED) | Err(_) => Err(StoreError::Broken("the journal could not be synced".into())),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn figures(&self) -> SyncFigures {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.wake.notify_one();
+    }
+
+    fn note(&self, micros: u32) {
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = (figures.count % 4096) as usize;
+        if figures.micros.len() <= slot {
+            figures.micros.push(micros);
+        } else {
+            figures.micros[slot] = micros;
+        }
+        figures.count += 1;
+    }
+}
+
+/// Starts the thread that syncs the log at `wal_path`.
+pub(super) fn start(wal_path: &Path, durability: Arc<Durability>) -> Result<(), StoreError> {
+    let unavailable = |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", wal_path.display()));
+    let wal = File::open(wal_path).map_err(unavailable)?;
+    std::thread::Builder::new()
+        .name("ecom-sync".into())
+        .spawn(move || run(&wal, &durability))
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures the disk, decides nothing")]
+fn run(wal: &File, durability: &Durability) {
+    loop {
+        let done = *durability.synced.borrow();
+        let mut wanted = durability.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        while *wanted <= done && !durability.stopped.load(Ordering::SeqCst) {
+            wanted = durability.wake.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(wanted);
+        let reached = durability.committed.load(Ordering::SeqCst);
+        let started = std::time::Instant::now();
+        if let Err(e) = wal.sync_data() {
+            tracing::error!(error = %e, "the journal could not be synced; no more writes are taken");
+            durability.synced.send_replace(FAILED);
+            return;
+        }
+        durability.note(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+        durability.synced.send_replace(reached);
+        if durability.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Stores.
+
+mod sqlite;
+
+pub use sqlite::{SqliteSnapshot, SqliteStore};

@@ -1,0 +1,3 @@
+//! The `ecom` binary: arguments in, exit code out. Everything else lives in the library.
+
+fn main() {}

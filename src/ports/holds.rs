@@ -1,0 +1,84 @@
+//! Short holds on stock, taken before money is: soft state over the inventory's durable rows. For
+//! every product it knows the durable stock and what is held of it; the difference is free.
+
+use async_trait::async_trait;
+
+use crate::domain::{OrderId, ProductId, Timestamp};
+use crate::events::inventory::Units;
+
+/// An order's hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// For which order; a new hold of the same order replaces the old.
+    pub order_id: OrderId,
+    /// All the units, each product once.
+    pub units: Vec<Units>,
+    /// It lapses then.
+    pub expires_at: Timestamp,
+}
+
+/// A product that could not be held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Short {
+    /// The product.
+    pub product_id: ProductId,
+    /// Units that were free.
+    pub available: u64,
+}
+
+/// What became of a hold: all its units, or none and the products that were short.
+pub type Held = Result<(), Vec<Short>>;
+
+/// What is known of one product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldLevel {
+    /// The product.
+    pub product_id: ProductId,
+    /// Durable stock as the holds know it.
+    pub stock: i64,
+    /// Units held by live holds.
+    pub held: i64,
+}
+
+/// Why holds could not be worked on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HoldsError {
+    /// Empty after a loss: the inventory rebuilds it.
+    #[error("holds are being rebuilt")]
+    NotReady,
+    /// Cannot be reached.
+    #[error("holds unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl HoldsError {
+    /// Holds only ever fail for now.
+    pub const fn is_transient(&self) -> bool {
+        true
+    }
+}
+
+/// Holds on stock. Every verb takes many at once: one round trip, and each item whole or not at all.
+#[async_trait]
+pub trait Holds: Send + Sync {
+    /// Takes or renews each hold in order; a live hold of the same order is replaced.
+    async fn hold(&self, holds: &[Hold], now: Timestamp) -> Result<Vec<Held>, HoldsError>;
+
+    /// The units of these orders have left the durable stock: their holds, if still there, end.
+    async fn consume(&self, orders: &[(OrderId, Vec<Units>)]) -> Result<(), HoldsError>;
+
+    /// Gives back the holds of these orders, where they are still live.
+    async fn release(&self, orders: &[OrderId]) -> Result<(), HoldsError>;
+
+    /// The durable stock grew (or shrank) by these amounts.
+    async fn adjust(&self, changes: &[(ProductId, i64)]) -> Result<(), HoldsError>;
+
+    /// Ends the holds that lapsed before `now`; how many.
+    async fn expire(&self, now: Timestamp) -> Result<u64, HoldsError>;
+
+    /// Starts over from the durable stock and the holds that still live.
+    async fn rebuild(&self, stock: &[(ProductId, i64)], live: &[Hold]) -> Result<(), HoldsError>;
+
+    /// Every product's level, by product.
+    async fn levels(&self) -> Result<Vec<HoldLevel>, HoldsError>;
+}

@@ -1,0 +1,27 @@
+//! What the shop needs from the world, as narrow object-safe traits. Each has an embedded adapter
+//! and, for a cluster, an external one; one contract suite runs on every adapter of a port.
+//! No adapter, no service and no runtime is named here.
+
+pub mod bus;
+pub mod cache;
+pub mod clock;
+pub mod gateway;
+pub mod holds;
+pub mod lookup;
+pub mod mail;
+pub mod random;
+pub mod signal;
+pub mod spawn;
+pub mod store;
+
+pub use bus::{BusError, EventBus, NewRecord, Position, Record, Subscription};
+pub use cache::{Cache, CacheError};
+pub use clock::Clock;
+pub use gateway::{Gateway, GatewayError};
+pub use holds::{Holds, HoldsError};
+pub use lookup::{CatalogLookup, CheckoutLookup};
+pub use mail::{MailError, Mailbox, Mailer, Sms};
+pub use random::{Dice, Randomness};
+pub use signal::Signal;
+pub use spawn::Spawn;
+pub use store::{Batch, Expect, Read, Row, Store, StoreError, Value, values};

@@ -1,0 +1,196 @@
+//! Performs effects: many at once, outside of any transaction, each only when the row that asks for
+//! it is on disk, and commits what came of them together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, Either, FutureExt, select};
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::Stop;
+use crate::domain::Timestamp;
+use crate::ports::{Clock, StoreError};
+use crate::services::{Effects, Failure};
+
+/// Effects under way at most.
+const IN_FLIGHT_MAX: usize = 1_024;
+/// Results committed together at most.
+const RECORD_MAX: usize = 256;
+/// A look at the rows without having been woken, for what a crash left there.
+const SCAN_EVERY: Duration = Duration::from_secs(5);
+/// Pause after trouble with the store.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Tries to record one result that the store does not understand, before it is left to the next scan.
+const TRIES: usize = 5;
+
+type Done<S> = (<S as Effects>::Effect, <S as Effects>::Outcome);
+
+/// Performs one service's effects.
+pub struct EffectRunner<S: Effects> {
+    service: Arc<S>,
+    clock: Arc<dyn Clock>,
+    /// Names of effects that wait, are under way or being recorded: each only once.
+    known: Mutex<BTreeSet<String>>,
+}
+
+impl<S: Effects + 'static> EffectRunner<S> {
+    /// A runner for `service`.
+    pub fn new(service: Arc<S>) -> Self {
+        let clock = Arc::clone(&service.desk().clock);
+        Self { service, clock, known: Mutex::default() }
+    }
+
+    /// Performs until told to stop; then finishes what is under way.
+    pub async fn run(&self, stop: &Stop) -> Result<(), String> {
+        // Bounded by what is under way.
+        let (finished, results) = unbounded_channel();
+        futures::join!(self.perform(stop, finished), self.record(results));
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn perform(&self, stop: &Stop, finished: UnboundedSender<Done<S>>) {
+        let mut handed_over = self.service.handover().waiter();
+        let mut waiting: BTreeMap<(Timestamp, String), S::Effect> = BTreeMap::new();
+        let mut underway: FuturesUnordered<BoxFuture<'_, Done<S>>> = FuturesUnordered::new();
+        let mut next_scan = Duration::ZERO;
+        loop {
+            self.queue(&mut waiting, self.service.handover().take());
+            if self.clock.elapsed() >= next_scan {
+                self.scan(&mut waiting).await;
+                next_scan = self.clock.elapsed() + SCAN_EVERY;
+            }
+            while let Some(effect) = self.next_due(&mut waiting, underway.len(), stop) {
+                underway.push(self.start(effect).boxed());
+            }
+            if stop.is_said() && underway.is_empty() {
+                return;
+            }
+            let wake = select(Box::pin(handed_over.wait()), self.rest(&waiting, next_scan));
+            let wake = select(Box::pin(stop.heard()), wake);
+            if underway.is_empty() {
+                wake.await;
+            } else if stop.is_said() {
+                underway.next().await.into_iter().for_each(|done| drop(finished.send(done)));
+            } else if let Either::Left((done, _)) = select(underway.next(), wake).await {
+                done.into_iter().for_each(|done| drop(finished.send(done)));
+            }
+        }
+    }
+
+    /// The next effect whose time has come, if another may be begun.
+    fn next_due(
+        &self,
+        waiting: &mut BTreeMap<(Timestamp, String), S::Effect>,
+        underway: usize,
+        stop: &Stop,
+    ) -> Option<S::Effect> {
+        let first = waiting.first_entry()?;
+        let due = first.key().0 <= self.clock.now();
+        (due && underway < IN_FLIGHT_MAX && !stop.is_said()).then(|| first.remove())
+    }
+
+    async fn start(&self, effect: S::Effect) -> Done<S> {
+        // Nobody outside may be asked for what a power cut could make us forget.
+        while let Err(error) = self.service.desk().store.durable().await {
+            tracing::error!(%error, "effects wait for the store");
+            self.clock.sleep(PAUSE).await;
+        }
+        let outcome = self.service.perform(&effect).await;
+        (effect, outcome)
+    }
+
+    fn rest(
+        &self,
+        waiting: &BTreeMap<(Timestamp, String), S::Effect>,
+        next_scan: Duration,
+    ) -> BoxFuture<'static, ()> {
+        let until_scan = next_scan.saturating_sub(self.clock.elapsed());
+        let until_due = waiting.keys().next().map(|(at, _)| at.since(self.clock.now()));
+        // What is due already waits for a free place, not for the clock.
+        let until_due = until_due.filter(|rest| !rest.is_zero());
+        self.clock.sleep(until_due.unwrap_or(until_scan).min(until_scan))
+    }
+
+    fn queue(
+        &self,
+        waiting: &mut BTreeMap<(Timestamp, String), S::Effect>,
+        effects: Vec<S::Effect>,
+    ) {
+        let mut known = self.known();
+        for effect in effects {
+            let key = S::key(&effect);
+            if known.insert(key.clone()) {
+                waiting.insert((S::due_at(&effect), key), effect);
+            }
+        }
+    }
+
+    async fn scan(&self, waiting: &mut BTreeMap<(Timestamp, String), S::Effect>) {
+        let limit = (2 * IN_FLIGHT_MAX) as u32;
+        match self.service.due(self.clock.now(), limit).await {
+            Ok(effects) => self.queue(waiting, effects),
+            Err(error) => tracing::warn!(%error, "due effects not read, trying again"),
+        }
+    }
+
+    async fn record(&self, mut results: UnboundedReceiver<Done<S>>) {
+        let mut batch = vec![];
+        while results.recv_many(&mut batch, RECORD_MAX).await > 0 {
+            if self.record_all(&batch).await.is_err() {
+                for done in &batch {
+                    self.record_alone(done).await;
+                }
+            }
+            batch.clear();
+        }
+    }
+
+    async fn record_alone(&self, done: &Done<S>) {
+        for _ in 0..TRIES {
+            match self.record_all(std::slice::from_ref(done)).await {
+                Ok(()) => return,
+                Err(error) => tracing::error!(effect = S::key(&done.0), error, "outcome not recorded"),
+            }
+            self.clock.sleep(PAUSE).await;
+        }
+        self.known().remove(&S::key(&done.0));
+    }
+
+    /// Commits results together; an error is not for now but for good.
+    async fn record_all(&self, batch: &[Done<S>]) -> Result<(), String> {
+        loop {
+            match self.record_once(batch).await {
+                Ok(()) => return Ok(()),
+                Err(Failure::Transient(error)) => {
+                    tracing::debug!(error, "outcomes not recorded, trying again");
+                    self.service.desk().pause_after_conflict().await;
+                }
+                Err(failure) => return Err(failure.to_string()),
+            }
+        }
+    }
+
+    async fn record_once(&self, batch: &[Done<S>]) -> Result<(), Failure> {
+        let desk = self.service.desk();
+        let mut unit = desk.unit();
+        self.service.record(&mut unit, batch).await?;
+        // Before the commit, since that may hand the same effect over again.
+        batch.iter().for_each(|(effect, _)| drop(self.known().remove(&S::key(effect))));
+        match desk.commit(unit).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.known().extend(batch.iter().map(|(effect, _)| S::key(effect)));
+                if let StoreError::Full(_) | StoreError::Unavailable(_) = &error {
+                    self.clock.sleep(PAUSE).await;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}

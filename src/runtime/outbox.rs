@@ -1,0 +1,146 @@
+//! The relay: publishes what the outbox holds, in its order, and marks it once the log has it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use sha2::{Digest, Sha256};
+
+use super::{Health, Meters, Stop};
+use crate::ports::bus::{BusError, EventBus, NewRecord};
+use crate::ports::store::{Batch, Row, Store, StoreError, query};
+use crate::ports::{Clock, Signal};
+use crate::values;
+
+const SELECT: &str = "select seq, id, event_type, record_key, order_id, event_data from outbox_events
+ where published = 'N' order by seq limit ?1";
+const MARK: &str =
+    "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1 and published = 'N'";
+
+/// Events published in one step at most.
+const BATCH_MAX: u32 = 512;
+/// A look at the outbox without having been woken, for what a crash left there.
+const FALLBACK: Duration = Duration::from_secs(30);
+/// First pause after an error; doubles up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// Longest pause after an error.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Publishes the outbox of one store.
+pub struct Relay {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Where to.
+    pub bus: Arc<dyn EventBus>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Rung when there is something new.
+    pub bell: Signal,
+    /// Whether bus and store share a journal: then what the bus has survives only together with what
+    /// the store has. Otherwise the store must be on disk before the bus may know.
+    pub one_journal: bool,
+    /// Counters.
+    pub meters: Arc<Meters>,
+    /// How the relay is.
+    pub health: Health,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+impl Relay {
+    /// Publishes until told to stop, and then what is left.
+    pub async fn run(&self, stop: &Stop) -> Result<(), String> {
+        let mut bell = self.bell.waiter();
+        let mut pause = PAUSE_MIN;
+        loop {
+            match self.step().await {
+                Ok(0) if stop.is_said() => return Ok(()),
+                Ok(0) => {
+                    pause = PAUSE_MIN;
+                    let rest = futures::future::select(Box::pin(bell.wait()), self.clock.sleep(FALLBACK));
+                    stop.unless_said(rest).await;
+                }
+                Ok(_) => pause = PAUSE_MIN,
+                Err(e) if stop.is_said() => return Err(e.to_string()),
+                Err(e) => {
+                    tracing::warn!(error = %e, "outbox not published, trying again");
+                    self.health.down("outbox-relay", e.to_string());
+                    stop.unless_said(self.clock.sleep(pause)).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                    continue;
+                }
+            }
+            self.health.up("outbox-relay");
+        }
+    }
+
+    /// Publishes the oldest unpublished events; how many.
+    async fn step(&self) -> Result<usize, StepError> {
+        let rows = query(self.store.as_ref(), SELECT, values![BATCH_MAX]).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        if !self.one_journal {
+            self.store.durable().await?;
+        }
+        let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        self.bus.publish(records).await?;
+        let now = self.clock.now();
+        let mut batch = Batch::default();
+        for row in &rows {
+            batch.any(MARK, values![row.int(0)?, now]);
+        }
+        self.store.write(batch).await?;
+        self.meters.published.inc_by(rows.len() as u64);
+        Ok(rows.len())
+    }
+}
+
+fn record(row: &Row) -> Result<NewRecord, StoreError> {
+    let (id, topic, key) = (row.text(1)?, row.text(2)?, row.text(3)?);
+    let header = |name: &str, value: String| (name.to_owned(), Bytes::from(value));
+    Ok(NewRecord {
+        topic: topic.to_owned(),
+        partition: None,
+        key: Some(Bytes::from(key.to_owned())),
+        headers: vec![
+            header("event_id", id.to_owned()),
+            header("event_type", topic.to_owned()),
+            header("traceparent", traceparent(row.text_opt(4)?.unwrap_or(key), id)),
+        ],
+        value: Some(Bytes::from(row.text(5)?.to_owned())),
+    })
+}
+
+/// The W3C trace context of an event: one trace per order, one span per event.
+fn traceparent(correlation: &str, event_id: &str) -> String {
+    let of_order = correlation.strip_prefix("ORD-").and_then(|id| {
+        BASE32_NOPAD.decode(id.as_bytes()).ok().filter(|bytes| bytes.len() == 16)
+    });
+    let trace = of_order.unwrap_or_else(|| Sha256::digest(correlation)[..16].to_vec());
+    let span: String = event_id.chars().filter(|c| *c != '-').skip(16).collect();
+    format!("00-{}-{span}-01", HEXLOWER.encode(&trace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_orders_events_share_a_trace() {
+        let of = |event: &str| traceparent("ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE", event);
+        let a = of("0199c0de-0000-7000-8000-000000000001");
+        assert_eq!(a, "00-00000000000000000000000000000001-8000000000000001-01");
+        assert_eq!(a[..35], of("0199c0de-0000-7000-8000-000000000002")[..35]);
+        assert_ne!(a, of("0199c0de-0000-7000-8000-000000000002"));
+        assert_eq!(traceparent("user123", "0199c0de-0000-7000-8000-000000000001").len(), 55);
+    }
+}

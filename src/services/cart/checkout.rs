@@ -1,0 +1,149 @@
+//! Checkout: hold the stock, then turn the cart into an order in one transaction. Whoever tries with
+//! the same cart (two tabs, a double click, a retry after a crash) gets the same order.
+
+use super::copy::CartView;
+use super::model::Cart;
+use super::{CartError, Carts, Refusal, TRIES, store};
+use crate::domain::{Email, OrderId, Phone, UserId};
+use crate::events::{Event, cart};
+use crate::events::inventory::Units;
+use crate::ports::StoreError;
+use crate::ports::holds::Hold;
+use crate::services::UnitOfWork;
+
+/// How the shopper wants to hear of the order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// By e-mail.
+    pub email: Option<Email>,
+    /// By SMS.
+    pub phone: Option<Phone>,
+}
+
+/// A cart that became an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedOut {
+    /// The order.
+    pub order_id: OrderId,
+    /// The cart as it was.
+    pub cart: CartView,
+}
+
+/// Adds what must be remembered of an answer to the unit of work that makes it true.
+pub type Remember<'a> = &'a (dyn Fn(&mut UnitOfWork, &CheckedOut) + Send + Sync);
+
+impl Carts {
+    /// Turns the user's cart into an order. `remember` is called for the order that this very call
+    /// makes.
+    pub async fn checkout(
+        &self,
+        user: &UserId,
+        contact: &Contact,
+        remember: Remember<'_>,
+    ) -> Result<CheckedOut, CartError> {
+        if self.desk.under_pressure() {
+            return Err(Refusal::Busy.into());
+        }
+        for _ in 0..TRIES {
+            let mut unit = self.desk.unit();
+            let mut cart = store::load(&self.desk, user, unit.now).await?;
+            let stored = cart.version;
+            let Some(cart_id) = cart.cart_id.filter(|_| !cart.items.is_empty()) else {
+                return self.checked_out_before(cart).await;
+            };
+            self.refresh_prices(&mut cart, stored).await?;
+            let order_id = OrderId::of_cart(cart_id);
+            let e = self.initiated(&unit, &cart, order_id.clone(), contact);
+            self.hold(&e, &unit).await?;
+            let done = CheckedOut { order_id: order_id.clone(), cart: CartView::from(&cart) };
+            cart.checked_out(order_id.clone());
+            store::insert_checkout(&mut unit, &e);
+            store::save(&mut unit, &self.desk, &cart, stored);
+            unit.emit(None, &Event::CartCheckoutInitiated(e));
+            remember(&mut unit, &done);
+            match self.desk.commit(unit).await {
+                Ok(()) => {
+                    self.refresh_copy(&cart).await;
+                    return Ok(done);
+                }
+                // The same order, made by somebody else, or a cart that has changed: look again.
+                Err(StoreError::Conflict(_)) => self.desk.pause_after_conflict().await,
+                Err(error) => {
+                    if let StoreError::Full(_) = error {
+                        // Certainly not written: the units need not wait for the hold to lapse.
+                        let _ = self.holds.release(&[order_id]).await;
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(StoreError::Unavailable(format!("the cart of {user} changes too fast")).into())
+    }
+
+    /// An empty cart that was just checked out answers with the order that it became.
+    async fn checked_out_before(&self, cart: Cart) -> Result<CheckedOut, CartError> {
+        let Some(order_id) = cart.last_order_id else { return Err(Refusal::Empty.into()) };
+        let Some(entry) = store::checkout(&self.desk, &order_id).await? else {
+            return Err(Refusal::Empty.into());
+        };
+        Ok(CheckedOut { order_id, cart: CartView::of_lines(entry.user_id, entry.items) })
+    }
+
+    /// Nobody is charged a price that was not shown: a cart with another is shown again first.
+    async fn refresh_prices(&self, cart: &mut Cart, stored: i64) -> Result<(), CartError> {
+        let tags = store::tags(&self.desk, cart.items.iter().map(|line| &line.product_id)).await?;
+        let touched = cart.refresh(&tags);
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let mut unit = self.desk.unit();
+        store::save(&mut unit, &self.desk, cart, stored);
+        match self.desk.commit(unit).await {
+            Ok(()) => self.refresh_copy(cart).await,
+            // Somebody else changed the cart: what it shows now is newer than what was asked for.
+            Err(StoreError::Conflict(_)) => {}
+            Err(e) => return Err(e.into()),
+        }
+        Err(Refusal::Repriced(touched).into())
+    }
+
+    fn initiated(
+        &self,
+        unit: &UnitOfWork,
+        cart: &Cart,
+        order_id: OrderId,
+        contact: &Contact,
+    ) -> cart::CheckoutInitiated {
+        let settings = &self.desk.settings;
+        cart::CheckoutInitiated {
+            order_id,
+            cart_id: cart.cart_id.expect("a cart with lines has an id"),
+            user_id: cart.user_id.clone(),
+            items: cart.items.clone(),
+            total_amount: cart.total(),
+            email: contact.email.clone(),
+            phone: contact.phone.clone(),
+            hold_expires_at: unit.now + settings.hold_ttl,
+            deadline: unit.now + settings.pending_deadline,
+        }
+    }
+
+    async fn hold(&self, e: &cart::CheckoutInitiated, unit: &UnitOfWork) -> Result<(), CartError> {
+        let units = |line: &crate::domain::Line| Units {
+            product_id: line.product_id.clone(),
+            quantity: line.quantity,
+        };
+        let hold = Hold {
+            order_id: e.order_id.clone(),
+            units: e.items.iter().map(units).collect(),
+            expires_at: e.hold_expires_at,
+        };
+        let held = self.holds.hold(std::slice::from_ref(&hold), unit.now).await;
+        let held = held.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        match held.into_iter().next() {
+            Some(Ok(())) => Ok(()),
+            Some(Err(short)) => Err(Refusal::Short(short).into()),
+            None => Err(StoreError::Broken("holds gave no answer".into()).into()),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Putting the holds right where a crash or a lost message left them beside the durable stock. A
+//! difference may be a follow-up that is on its way, so only one that stands still between two
+//! sweeps, with the product's row unchanged, is taken back.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::{Inventory, store};
+use crate::domain::{ProductId, Timestamp};
+use crate::ports::HoldsError;
+use crate::services::{Failure, Service};
+
+/// The differences seen last: what the holds have too much, and the stock it was measured against.
+#[derive(Default)]
+pub(super) struct Drifts(Mutex<BTreeMap<ProductId, (i64, i64)>>);
+
+pub(super) async fn reconcile(inventory: &Inventory, now: Timestamp) -> Result<(), Failure> {
+    let levels = match inventory.holds.levels().await {
+        Ok(levels) => levels,
+        // Lost: start over from the rows.
+        Err(HoldsError::NotReady) => return inventory.start().await,
+        Err(e) => return Err(e.into()),
+    };
+    let (stock, _) = store::durable_holds(&inventory.desk, now).await?;
+    let known: BTreeMap<_, _> = levels.into_iter().map(|l| (l.product_id, l.stock)).collect();
+    let mut seen = BTreeMap::new();
+    for (product, durable) in stock {
+        let drift = known.get(&product).copied().unwrap_or(0) - durable;
+        if drift != 0 {
+            seen.insert(product, (drift, durable));
+        }
+    }
+    let standing = {
+        let mut last = inventory.drifts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |(product, now): (&ProductId, &(i64, i64))| {
+            (last.get(product) == Some(now)).then(|| (product.clone(), -now.0))
+        };
+        let standing: Vec<(ProductId, i64)> = seen.iter().filter_map(same).collect();
+        *last = seen;
+        standing
+    };
+    if !standing.is_empty() {
+        tracing::info!(products = standing.len(), "holds reconciled with the stock");
+        inventory.holds.adjust(&standing).await?;
+    }
+    Ok(())
+}

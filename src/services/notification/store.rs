@@ -1,0 +1,65 @@
+//! The notification service's SQL.
+
+use super::model::{Channel, Message, Status};
+use crate::domain::Timestamp;
+use crate::ports::store::{Row, StoreError};
+use crate::services::{Desk, UnitOfWork};
+use crate::values;
+
+const INSERT: &str = "insert into notifications (message_id, order_id, channel, recipient, subject, body,
+   status, attempts, next_attempt_at, created_at, updated_at)
+ values (?1, ?2, ?3, ?4, ?5, ?6, 'PENDING', 0, ?7, ?7, ?7)
+ on conflict (message_id) do nothing";
+const SELECT_DUE: &str = "select message_id, order_id, channel, recipient, subject, body, attempts, next_attempt_at
+ from notifications where next_attempt_at is not null and next_attempt_at <= ?1
+ order by next_attempt_at, message_id limit ?2";
+const UPDATE: &str = "update notifications set status = ?2, reason = ?3, attempts = ?4,
+   next_attempt_at = ?5, updated_at = ?6
+ where message_id = ?1 and status = 'PENDING'";
+
+/// Adds a message, unless there is one of this name.
+pub(super) fn insert(unit: &mut UnitOfWork, m: &Message) {
+    let now = unit.now;
+    unit.any(
+        INSERT,
+        values![
+            &m.message_id, m.order_id.as_ref(), m.channel.as_str(), &m.recipient, &m.subject,
+            &m.body, now
+        ],
+    );
+}
+
+/// Messages to be sent, longest due first.
+pub(super) async fn due(desk: &Desk, now: Timestamp, limit: u32) -> Result<Vec<Message>, StoreError> {
+    desk.query(SELECT_DUE, values![now, limit]).await?.iter().map(message).collect()
+}
+
+fn message(row: &Row) -> Result<Message, StoreError> {
+    let channel = Channel::parse(row.text(2)?)
+        .ok_or_else(|| StoreError::Broken(format!("channel {:?}", row.0[2])))?;
+    Ok(Message {
+        message_id: row.text(0)?.to_owned(),
+        order_id: row.parsed_opt(1)?,
+        channel,
+        recipient: row.text(3)?.to_owned(),
+        subject: row.text(4)?.to_owned(),
+        body: row.text(5)?.to_owned(),
+        attempts: row.int(6)?,
+        next_attempt_at: row.time(7)?,
+    })
+}
+
+/// Notes how an attempt ended.
+pub(super) fn record(
+    unit: &mut UnitOfWork,
+    message: &Message,
+    status: Status,
+    reason: Option<&str>,
+    next_attempt_at: Option<Timestamp>,
+) {
+    let (attempts, now) = (message.attempts + 1, unit.now);
+    unit.any(
+        UPDATE,
+        values![&message.message_id, status.as_str(), reason, attempts, next_attempt_at, now],
+    );
+}

@@ -1,0 +1,162 @@
+//! The order service: takes checkouts, follows each order through the saga, cancels what is overdue.
+
+pub mod api;
+pub mod model;
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Desk, Failure, Incoming, Service, UnitOfWork};
+use crate::domain::{OrderId, PaymentId};
+use crate::events::{Event, Topic};
+use crate::ports::{CheckoutLookup, StoreError};
+use model::{Happening, Order, Status, Verdict};
+use store::Tracked;
+
+/// Overdue orders cancelled in one unit of work.
+const SWEEP_MAX: u32 = 200;
+/// How often a cancellation is decided again because the order changed meanwhile.
+const CANCEL_TRIES: usize = 20;
+
+/// The order service.
+pub struct Orders {
+    desk: Desk,
+    checkouts: Arc<dyn CheckoutLookup>,
+}
+
+/// What became of a customer's wish to cancel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The order is cancelled, now or before.
+    Done(Order),
+    /// It is fulfilled and stays so.
+    TooLate(Order),
+    /// Checked out, but not yet taken up: ask again in a moment.
+    NotYet,
+    /// Never checked out.
+    Unknown,
+}
+
+impl Orders {
+    /// The service at `desk`. `checkouts` answers for orders that are not taken up yet.
+    pub fn new(desk: Desk, checkouts: Arc<dyn CheckoutLookup>) -> Self {
+        Self { desk, checkouts }
+    }
+
+    /// Cancels an order on the customer's behalf.
+    pub async fn cancel(&self, id: &OrderId) -> Result<Cancellation, StoreError> {
+        for _ in 0..CANCEL_TRIES {
+            let Some(mut tracked) = store::load(&self.desk, [id]).await?.pop() else {
+                let known = self.checkouts.checkout(id).await?.is_some();
+                return Ok(if known { Cancellation::NotYet } else { Cancellation::Unknown });
+            };
+            let mut unit = self.desk.unit();
+            match tracked.order.apply(&Happening::CancelRequested) {
+                Verdict::Changed(events) => tracked.note(&mut unit, None, &events),
+                Verdict::Ignored | Verdict::TooEarly if tracked.order.status == Status::Cancelled => {
+                    return Ok(Cancellation::Done(tracked.order));
+                }
+                Verdict::Ignored | Verdict::TooEarly => return Ok(Cancellation::TooLate(tracked.order)),
+            }
+            tracked.save(&mut unit);
+            match self.desk.commit(unit).await {
+                Ok(()) => return Ok(Cancellation::Done(tracked.order)),
+                Err(StoreError::Conflict(_)) => self.desk.pause_after_conflict().await,
+                Err(e) => return Err(e),
+            }
+        }
+        Err(StoreError::Unavailable(format!("order {id} changes too fast to be cancelled")))
+    }
+
+    fn happening(&self, event: &Event, unit: &UnitOfWork) -> Option<(OrderId, Happening)> {
+        let deadline = unit.now + self.desk.settings.paid_deadline;
+        let (order_id, happening) = match event {
+            Event::PaymentProcessed(e) => {
+                let payment_id = PaymentId::of_order(&e.order_id);
+                (&e.order_id, Happening::Paid { payment_id, deadline })
+            }
+            Event::PaymentFailed(e) => (&e.order_id, Happening::PaymentFailed(e.reason)),
+            Event::InventoryReserved(e) => (&e.order_id, Happening::Reserved),
+            Event::InventoryReservationFailed(e) => (&e.order_id, Happening::ReservationFailed),
+            _ => return None,
+        };
+        Some((order_id.clone(), happening))
+    }
+
+    fn take_in(
+        &self,
+        unit: &mut UnitOfWork,
+        orders: &mut BTreeMap<OrderId, Tracked>,
+        incoming: &Incoming,
+    ) -> Result<(), Failure> {
+        let cause = Some(incoming.header.event_id);
+        if let Event::CartCheckoutInitiated(checkout) = &incoming.event {
+            if !orders.contains_key(&checkout.order_id) {
+                let (order, events) = Order::place(checkout, incoming.header.timestamp, unit.now);
+                let tracked = Tracked::new(order);
+                tracked.note(unit, cause, &events);
+                orders.insert(checkout.order_id.clone(), tracked);
+            }
+            return Ok(());
+        }
+        let Some((order_id, happening)) = self.happening(&incoming.event, unit) else {
+            return Ok(());
+        };
+        let Some(tracked) = orders.get_mut(&order_id) else {
+            let text = format!("there is no order {order_id}");
+            return Err(Failure::Retry { code: "order.unknown", text });
+        };
+        match tracked.order.apply(&happening) {
+            Verdict::Changed(events) => tracked.note(unit, cause, &events),
+            Verdict::Ignored => {}
+            Verdict::TooEarly => {
+                let text = format!("order {order_id} is not paid");
+                return Err(Failure::Retry { code: "order.not_paid", text });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Service for Orders {
+    fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[
+            Topic::CartCheckoutInitiated,
+            Topic::PaymentProcessed,
+            Topic::PaymentFailed,
+            Topic::InventoryReserved,
+            Topic::InventoryReservationFailed,
+        ]
+    }
+
+    async fn handle(&self, unit: &mut UnitOfWork, events: &[Incoming]) -> Result<(), Failure> {
+        let ids = events.iter().filter_map(|incoming| incoming.event.order_id());
+        let loaded = store::load(&self.desk, ids.collect::<std::collections::BTreeSet<_>>()).await?;
+        let mut orders: BTreeMap<OrderId, Tracked> =
+            loaded.into_iter().map(|t| (t.order.order_id.clone(), t)).collect();
+        for incoming in events {
+            self.take_in(unit, &mut orders, incoming)?;
+        }
+        orders.values().for_each(|tracked| tracked.save(unit));
+        Ok(())
+    }
+
+    async fn sweep(&self, unit: &mut UnitOfWork) -> Result<bool, Failure> {
+        let mut overdue = store::load_overdue(&self.desk, unit.now, SWEEP_MAX).await?;
+        for tracked in &mut overdue {
+            if let Verdict::Changed(events) = tracked.order.apply(&Happening::Overdue) {
+                tracked.note(unit, None, &events);
+                tracked.save(unit);
+            }
+        }
+        Ok(overdue.len() == SWEEP_MAX as usize)
+    }
+}
