@@ -5,7 +5,10 @@
 //! world, embedded), [`app`] (how all of it is put together), [`http`], [`ops`], [`sim`] and [`cli`]
 //! (how people reach it).
 
+pub mod app;
+pub mod cli;
 pub mod domain;
+pub mod http;
 pub mod runtime;
 pub mod services;
 pub mod events;

@@ -194,7 +194,7 @@ pub trait EventBus: Send + Sync {
 
 /// A member of a consumer group.
 #[async_trait]
-pub trait Subscription: Send {
+pub trait Subscription: Send + Sync {
     /// Up to `max` records after those already polled, in order per partition. Waits until there is
     /// at least one; dropping the future loses nothing.
     async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError>;

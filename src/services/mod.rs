@@ -4,6 +4,7 @@
 
 pub mod desk;
 pub mod effects;
+pub mod idempotency;
 pub mod settings;
 pub mod unit;
 

@@ -20,32 +20,12 @@ pub struct ShopSettings {
     pub price_grace: Duration,
     /// How long an answer is kept for its idempotency key.
     pub idempotency_ttl: Duration,
-    /// How long processed event ids are kept; at least as long as dead letters.
-    pub inbox_retention: Duration,
     /// Stock at or below which a product is low.
     pub low_stock: i64,
     /// Who hears of low stock.
     pub admin_email: Email,
     /// A deliberate bug, in tests of the checker.
     pub mutation: Mutation,
-}
-
-impl Default for ShopSettings {
-    fn default() -> Self {
-        let minutes = |n: u64| Duration::from_secs(60 * n);
-        Self {
-            hold_ttl: minutes(3),
-            pending_deadline: minutes(5),
-            paid_deadline: minutes(15),
-            cart_ttl: minutes(24 * 60),
-            price_grace: minutes(1),
-            idempotency_ttl: minutes(24 * 60),
-            inbox_retention: minutes(14 * 24 * 60),
-            low_stock: 10,
-            admin_email: "admin@kafka-ecom.local".parse().expect("is an address"),
-            mutation: Mutation::default(),
-        }
-    }
 }
 
 closed_set! {

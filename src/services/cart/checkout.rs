@@ -4,7 +4,7 @@
 use super::copy::CartView;
 use super::model::Cart;
 use super::{CartError, Carts, Refusal, TRIES, store};
-use crate::domain::{Email, OrderId, Phone, UserId};
+use crate::domain::{Email, OrderId, Phone, Timestamp, UserId};
 use crate::events::{Event, cart};
 use crate::events::inventory::Units;
 use crate::ports::StoreError;
@@ -54,7 +54,7 @@ impl Carts {
             self.refresh_prices(&mut cart, stored).await?;
             let order_id = OrderId::of_cart(cart_id);
             let e = self.initiated(&unit, &cart, order_id.clone(), contact);
-            self.hold(&e, &unit).await?;
+            self.hold(&e, unit.now).await?;
             let done = CheckedOut { order_id: order_id.clone(), cart: CartView::from(&cart) };
             cart.checked_out(order_id.clone());
             store::insert_checkout(&mut unit, &e);
@@ -128,7 +128,7 @@ impl Carts {
         }
     }
 
-    async fn hold(&self, e: &cart::CheckoutInitiated, unit: &UnitOfWork) -> Result<(), CartError> {
+    async fn hold(&self, e: &cart::CheckoutInitiated, now: Timestamp) -> Result<(), CartError> {
         let units = |line: &crate::domain::Line| Units {
             product_id: line.product_id.clone(),
             quantity: line.quantity,
@@ -138,7 +138,7 @@ impl Carts {
             units: e.items.iter().map(units).collect(),
             expires_at: e.hold_expires_at,
         };
-        let held = self.holds.hold(std::slice::from_ref(&hold), unit.now).await;
+        let held = self.holds.hold(std::slice::from_ref(&hold), now).await;
         let held = held.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         match held.into_iter().next() {
             Some(Ok(())) => Ok(()),

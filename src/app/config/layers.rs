@@ -1,0 +1,227 @@
+//! Where values come from, and which one wins.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::ConfigError;
+
+const DEFAULTS: &str = include_str!("../../../config/ecom.default.toml");
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => write!(f, "${name}"),
+            Self::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// What is there to be read, lowest first.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Files and their text.
+    pub files: Vec<(PathBuf, String)>,
+    /// Environment variables.
+    pub env: Vec<(String, String)>,
+    /// Flags: their name, the key they set, and the value.
+    pub flags: Vec<(&'static str, &'static str, String)>,
+}
+
+impl Sources {
+    /// What the system has: the known places, or only `explicit`; and the environment.
+    pub fn system(explicit: Option<&Path>) -> anyhow::Result<Self> {
+        let paths = match explicit {
+            Some(path) => vec![path.to_owned()],
+            None => known_places(),
+        };
+        let mut files = vec![];
+        for path in paths {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => files.push((path, text)),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && explicit.is_none() => {}
+                Err(e) => anyhow::bail!("cannot read {}: {e}", path.display()),
+            }
+        }
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("ECOM_"))
+            .collect();
+        Ok(Self { files, env, flags: vec![] })
+    }
+}
+
+/// System file, user file, project file.
+fn known_places() -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from("/etc/ecom/config.toml")];
+    if let Ok(base) = etcetera::choose_base_strategy() {
+        places.push(etcetera::BaseStrategy::config_dir(&base).join("ecom/config.toml"));
+    }
+    places.extend(project_file());
+    places
+}
+
+/// `ecom.toml` in this folder or the next one above it that has one, up to the repository's root.
+fn project_file() -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
+    for folder in here.ancestors() {
+        let file = folder.join("ecom.toml");
+        if file.exists() {
+            return Some(file);
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    None
+}
+
+/// Every setting's value and origin.
+#[derive(Debug, Clone)]
+pub struct Layers {
+    values: BTreeMap<String, (Value, Origin)>,
+}
+
+impl Layers {
+    /// Adds the sources up. Unknown keys and values of another type are refused.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let defaults: Table = DEFAULTS.parse().expect("the built-in defaults are TOML");
+        let mut layers = Self { values: BTreeMap::new() };
+        for (key, value) in flatten(&defaults) {
+            layers.values.insert(key, (value, Origin::Default));
+        }
+        for (path, text) in &sources.files {
+            let origin = Origin::File(path.clone());
+            let table: Table = text.parse().map_err(|e: toml::de::Error| ConfigError {
+                key: "syntax".into(),
+                origin: origin.clone(),
+                text: e.to_string(),
+            })?;
+            for (key, value) in flatten(&table) {
+                layers.set(&key, value, origin.clone())?;
+            }
+        }
+        for (name, text) in &sources.env {
+            let found = layers.values.keys().find(|key| env_name(key) == *name).cloned();
+            let Some(key) = found else { continue };
+            layers.set_text(&key, text, Origin::Env(name.clone()))?;
+        }
+        for (flag, key, text) in &sources.flags {
+            layers.set_text(key, text, Origin::Flag((*flag).to_owned()))?;
+        }
+        Ok(layers)
+    }
+
+    fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
+        let wrong = |text: String| ConfigError { key: key.to_owned(), origin: origin.clone(), text };
+        let Some((current, _)) = self.values.get(key) else {
+            return Err(wrong(self.unknown(key)));
+        };
+        let value = match (current, value) {
+            (Value::Float(_), Value::Integer(n)) => Value::Float(n as f64),
+            (current, value) if current.same_type(&value) => value,
+            (current, value) => {
+                let (wanted, found) = (current.type_str(), value.type_str());
+                return Err(wrong(format!("must be a {wanted}, not a {found}")));
+            }
+        };
+        self.values.insert(key.to_owned(), (value, origin));
+        Ok(())
+    }
+
+    /// Text of a variable or flag, read as what the default is.
+    fn set_text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
+        let wanted = self.values.get(key).map(|(value, _)| value.clone());
+        let value = match wanted {
+            Some(Value::Integer(_)) => text.parse().map(Value::Integer).ok(),
+            Some(Value::Float(_)) => text.parse().map(Value::Float).ok(),
+            Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).ok(),
+            _ => None,
+        };
+        self.set(key, value.unwrap_or_else(|| Value::String(text.to_owned())), origin)
+    }
+
+    fn unknown(&self, key: &str) -> String {
+        let near = self.values.keys().min_by_key(|known| distance(known, key));
+        match near.filter(|known| distance(known, key) <= 4) {
+            Some(known) => format!("there is no such setting; did you mean {known}?"),
+            None => "there is no such setting; `ecom config show` lists all".to_owned(),
+        }
+    }
+
+    /// Every setting, its value and where that comes from.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
+        self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
+    }
+
+    /// Where a setting (or the first of a table) comes from.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        let set = |(known, (_, origin)): (&String, &(Value, Origin))| {
+            (known.starts_with(key) && *origin != Origin::Default).then(|| origin.clone())
+        };
+        self.values.iter().find_map(set).unwrap_or(Origin::Default)
+    }
+
+    /// All settings as one table.
+    pub(super) fn table(&self) -> Table {
+        let mut table = Table::new();
+        for (key, (value, _)) in &self.values {
+            let (section, name) = key.split_once('.').unwrap_or(("", key));
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                section.insert(name.to_owned(), value.clone());
+            }
+        }
+        table
+    }
+}
+
+/// The environment variable of a setting.
+pub fn env_name(key: &str) -> String {
+    format!("ECOM_{}", key.replace('.', "_").to_uppercase())
+}
+
+fn flatten(table: &Table) -> Vec<(String, Value)> {
+    let mut flat = vec![];
+    for (section, value) in table {
+        match value {
+            Value::Table(inner) => {
+                flat.extend(flatten(inner).into_iter().map(|(key, v)| (format!("{section}.{key}"), v)));
+            }
+            value => flat.push((section.clone(), value.clone())),
+        }
+    }
+    flat
+}
+
+/// How many letters must be added, removed or changed to make `a` of `b` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let change = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,124 @@
+//! The embedded adapters of one data folder.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::{DataFolder, Ports, Settings};
+use crate::adapters::bus::EmbeddedLog;
+use crate::adapters::cache::MemoryCache;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::gateway::{SharedDials, SimulatedGateway};
+use crate::adapters::holds::MemoryHolds;
+use crate::adapters::mail::LocalMailbox;
+use crate::adapters::random::system_randomness;
+use crate::adapters::spawn::TokioSpawn;
+use crate::adapters::sqlite::{Journal, Opened, Schema};
+use crate::adapters::store::SqliteStore;
+use crate::ports::{Clock, Randomness, Spawn};
+
+/// Adapters on a data folder, or in memory, and what can be done with them beyond their ports.
+pub struct Embedded {
+    /// The adapters.
+    pub ports: Ports,
+    /// The event log, to be pruned.
+    pub log: EmbeddedLog,
+    /// The shop's tables and events.
+    pub journal: Arc<Journal>,
+    /// The world outside: the provider's ledger and the mailbox.
+    pub outside: Arc<Journal>,
+    /// How the simulated provider behaves.
+    pub dials: SharedDials,
+}
+
+/// What an environment brings: real or simulated.
+pub struct Environment {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids and choices.
+    pub randomness: Randomness,
+    /// Tasks.
+    pub spawn: Arc<dyn Spawn>,
+}
+
+impl Environment {
+    /// The operating system's time and chance, and the current tokio runtime.
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            randomness: system_randomness(),
+            spawn: Arc::new(TokioSpawn::current()),
+        }
+    }
+}
+
+impl Embedded {
+    /// Opens the databases of `folder`.
+    pub fn open(folder: &DataFolder, settings: &Settings, env: Environment) -> anyhow::Result<Self> {
+        let open = |path: std::path::PathBuf, schema: Schema| {
+            let (journal, opened) = Journal::open(&path, schema)
+                .with_context(|| format!("cannot open {}", path.display()))?;
+            report(&path, &opened);
+            anyhow::Ok(Arc::new(journal))
+        };
+        let journal = open(folder.shop_db(), Schema::SHOP)?;
+        let outside = open(folder.outside_db(), Schema::OUTSIDE)?;
+        Self::on(journal, outside, settings, env)
+    }
+
+    /// Databases in memory, for virtual time.
+    pub fn in_memory(settings: &Settings, env: Environment) -> anyhow::Result<Self> {
+        let journal = Arc::new(Journal::in_memory(Schema::SHOP)?);
+        let outside = Arc::new(Journal::in_memory(Schema::OUTSIDE)?);
+        Self::on(journal, outside, settings, env)
+    }
+
+    fn on(
+        journal: Arc<Journal>,
+        outside: Arc<Journal>,
+        settings: &Settings,
+        env: Environment,
+    ) -> anyhow::Result<Self> {
+        let Environment { clock, randomness, spawn } = env;
+        let log = EmbeddedLog::open(Arc::clone(&journal), Arc::clone(&clock))
+            .context("cannot open the event log")?;
+        let dials = SharedDials::new(settings.dials());
+        let provider = match settings.gateway.seed {
+            0 => randomness.clone(),
+            seed => Randomness::seeded(seed),
+        };
+        let gateway =
+            SimulatedGateway::new(Arc::clone(&outside), Arc::clone(&clock), provider, dials.clone());
+        let mailbox = Arc::new(LocalMailbox::new(Arc::clone(&outside), Arc::clone(&clock)));
+        let ports = Ports {
+            bus: Arc::new(log.clone()),
+            store: Arc::new(SqliteStore::new(Arc::clone(&journal))),
+            one_journal: true,
+            cache: Arc::new(MemoryCache::new(Arc::clone(&clock))),
+            holds: Arc::new(MemoryHolds::default()),
+            gateway: Arc::new(gateway),
+            mailer: Arc::clone(&mailbox) as _,
+            sms: Arc::clone(&mailbox) as _,
+            mailbox: Some(mailbox),
+            clock,
+            randomness,
+            spawn,
+        };
+        Ok(Self { ports, log, journal, outside, dials })
+    }
+
+    /// Closes the databases: what is left in their logs is written back.
+    pub fn close(&self) {
+        self.journal.close();
+        self.outside.close();
+    }
+}
+
+fn report(path: &std::path::Path, opened: &Opened) {
+    if opened.torn_bytes > 0 {
+        tracing::warn!(
+            file = %path.display(), bytes = opened.torn_bytes,
+            "the last run ended in the middle of a write; its unfinished bytes were discarded, nothing acknowledged was in them"
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! The data folder: one process at a time, and a note of where that process can be reached.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+const LOCK: &str = "ecom.lock";
+const NOTE: &str = "server.json";
+
+/// A folder that this process owns until it is dropped.
+pub struct DataFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Where a running shop can be reached by this machine's own commands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerNote {
+    /// Its process id.
+    pub pid: u32,
+    /// The gateway's address, `http://127.0.0.1:8000`.
+    pub address: String,
+    /// What the admin API wants to see.
+    pub token: String,
+}
+
+/// The folder is in use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} is in use by another ecom process{}", path.display(), owner.as_ref().map(|n| format!(" (pid {}, {})", n.pid, n.address)).unwrap_or_default())]
+pub struct InUse {
+    /// The folder.
+    pub path: PathBuf,
+    /// Who uses it, if they left a note.
+    pub owner: Option<ServerNote>,
+}
+
+impl DataFolder {
+    /// Makes the folder if it is missing and takes it; an [`InUse`] error if another process has it.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot make the data folder {}", path.display()))?;
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&lock_path)
+            .with_context(|| format!("cannot open {}", lock_path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                bail!(InUse { path: path.to_owned(), owner: ServerNote::read(path) })
+            }
+            Err(TryLockError::Error(e)) => {
+                Err(e).with_context(|| format!("cannot lock {}", lock_path.display()))
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file of the shop's tables and events.
+    pub fn shop_db(&self) -> PathBuf {
+        shop_db(&self.path)
+    }
+
+    /// The file of the world outside.
+    pub fn outside_db(&self) -> PathBuf {
+        outside_db(&self.path)
+    }
+
+    /// Leaves a note of where this process can be reached, readable by its user only.
+    pub fn leave_note(&self, note: &ServerNote) -> anyhow::Result<()> {
+        let path = self.path.join(NOTE);
+        let fresh = self.path.join("server.json.new");
+        let mut file =
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
+        file.write_all(serde_json::to_string_pretty(note)?.as_bytes())?;
+        std::fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes the note away.
+    pub fn take_note_away(&self) {
+        let _ = std::fs::remove_file(self.path.join(NOTE));
+    }
+}
+
+impl ServerNote {
+    /// The note in `folder`, if a process left one.
+    pub fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(folder.join(NOTE)).ok()?).ok()
+    }
+}
+
+/// The file of the shop's tables and events in `folder`.
+pub fn shop_db(folder: &Path) -> PathBuf {
+    folder.join("shop.db")
+}
+
+/// The file of the world outside in `folder`.
+pub fn outside_db(folder: &Path) -> PathBuf {
+    folder.join("outside.db")
+}
+
+/// Whether `folder` holds a shop's data.
+pub fn holds_data(folder: &Path) -> bool {
+    shop_db(folder).exists()
+}

@@ -1,0 +1,16 @@
+//! How everything is put together: configuration, the data folder, and the one place where adapters
+//! and decorators are named.
+
+pub mod config;
+pub mod embedded;
+pub mod folder;
+pub mod logging;
+pub mod ports;
+pub mod seeding;
+pub mod shop;
+
+pub use config::Settings;
+pub use embedded::Embedded;
+pub use folder::DataFolder;
+pub use ports::Ports;
+pub use shop::Shop;

@@ -1,0 +1,322 @@
+//! A shop: all services on a set of ports, with the runtime that drives them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::seeding;
+use super::{Ports, Settings};
+use crate::domain::closed_set::closed_set;
+use crate::events::Topic;
+use crate::http::layers::{self, LayerDeps};
+use crate::http::{openapi, probes};
+use crate::ports::Signal;
+use crate::runtime::effects::EffectRunner;
+use crate::runtime::janitor::Janitor;
+use crate::runtime::outbox::Relay;
+use crate::runtime::pressure::PressureGauge;
+use crate::runtime::worker::{Worker, WorkerDeps};
+use crate::runtime::{Health, Meters, Stop, Supervisor, sweeper};
+use crate::services::cart::Carts;
+use crate::services::catalog::Catalog;
+use crate::services::desk::Bells;
+use crate::services::inventory::Inventory;
+use crate::services::notification::Notifications;
+use crate::services::order::Orders;
+use crate::services::payment::Payments;
+use crate::services::{Desk, Effects, Service, ServiceName};
+
+closed_set! {
+    /// What listens on a port of its own.
+    Listener {
+        /// Everything, behind one address.
+        Gateway = "gateway",
+        /// Carts and checkout.
+        Cart = "cart-service",
+        /// Orders.
+        Order = "order-service",
+        /// Payments.
+        Payment = "payment-service",
+        /// Stock.
+        Inventory = "inventory-service",
+        /// Mail.
+        Notification = "notification-service",
+    }
+}
+
+/// A shop, built and perhaps running.
+pub struct Shop {
+    ports: Ports,
+    settings: Settings,
+    bells: Bells,
+    /// The services.
+    pub services: Services,
+    /// Counters.
+    pub meters: Arc<Meters>,
+    /// How the parts are.
+    pub health: Health,
+    /// Ends everything.
+    pub stop: Stop,
+    supervisor: Supervisor,
+}
+
+/// The shop's services.
+pub struct Services {
+    /// Carts and checkout.
+    pub carts: Arc<Carts>,
+    /// Orders.
+    pub orders: Arc<Orders>,
+    /// Payments.
+    pub payments: Arc<Payments>,
+    /// Stock.
+    pub inventory: Arc<Inventory>,
+    /// Mail.
+    pub notifications: Arc<Notifications>,
+    /// What sellers offer.
+    pub catalog: Arc<Catalog>,
+}
+
+impl Shop {
+    /// Builds a shop on `ports`, after `wrap` has put decorators around them.
+    pub fn build(settings: &Settings, ports: Ports, wrap: impl FnOnce(Ports) -> Ports) -> Self {
+        let ports = wrap(ports);
+        let bells = Bells::default();
+        let rules = Arc::new(settings.shop());
+        let desk = |name: ServiceName| {
+            let dice = ports.randomness.stream(name.as_str());
+            let (store, clock) = (Arc::clone(&ports.store), Arc::clone(&ports.clock));
+            Desk::new(name, store, clock, dice, Arc::clone(&rules), bells.clone())
+        };
+        let catalog = Arc::new(Catalog::new(desk(ServiceName::Catalog)));
+        let carts = Arc::new(Carts::new(
+            desk(ServiceName::Cart),
+            Arc::clone(&ports.cache),
+            Arc::clone(&ports.holds),
+            Arc::clone(&catalog) as _,
+        ));
+        let orders = Orders::new(desk(ServiceName::Order), Arc::clone(&carts) as _);
+        let payments = Payments::new(desk(ServiceName::Payment), Arc::clone(&ports.gateway));
+        let inventory = Inventory::new(desk(ServiceName::Inventory), Arc::clone(&ports.holds));
+        let notifications = Notifications::new(
+            desk(ServiceName::Notification),
+            Arc::clone(&ports.mailer),
+            Arc::clone(&ports.sms),
+            ports.mailbox.clone(),
+        );
+        let services = Services {
+            carts,
+            orders: Arc::new(orders),
+            payments: Arc::new(payments),
+            inventory: Arc::new(inventory),
+            notifications: Arc::new(notifications),
+            catalog,
+        };
+        let (health, stop) = (Health::default(), Stop::default());
+        let supervisor = Supervisor::new(
+            Arc::clone(&ports.spawn),
+            Arc::clone(&ports.clock),
+            health.clone(),
+            stop.clone(),
+        );
+        let (settings, meters) = (settings.clone(), Arc::default());
+        Self { ports, settings, bells, services, meters, health, stop, supervisor }
+    }
+
+    /// The adapters that it runs on.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Creates the topics that are missing.
+    pub async fn create_topics(&self) -> anyhow::Result<()> {
+        let keep = |period: Duration| Some(period).filter(|period| !period.is_zero());
+        for topic in Topic::ALL {
+            let retention = match topic {
+                Topic::DlqEvents => keep(self.settings.data.dlq_retention.0),
+                _ => keep(self.settings.data.log_retention.0),
+            };
+            let partitions = self.settings.delivery.partitions;
+            let created = self.ports.bus.create_topic(topic.as_str(), partitions, retention).await;
+            created.with_context(|| format!("topic {topic}"))?;
+        }
+        Ok(())
+    }
+
+    /// Fills an empty catalogue with the configured number of products.
+    pub async fn seed_catalogue(&self) -> anyhow::Result<usize> {
+        let mut dice = self.ports.randomness.stream("catalogue");
+        let seeded =
+            seeding::seed(&self.services.catalog, self.settings.serve.products, &mut dice).await;
+        seeded.map_err(|e| anyhow::anyhow!("cannot create the first catalogue: {e:?}"))
+    }
+
+    /// Gets the services ready and starts every part.
+    pub async fn start(&self) -> anyhow::Result<()> {
+        for service in self.all_services() {
+            let name = service.desk().name;
+            service.start().await.with_context(|| format!("cannot start {name}"))?;
+        }
+        let relay = self.start_relay();
+        for service in self.all_services() {
+            if !service.topics().is_empty() {
+                self.start_worker(&service);
+            }
+            self.start_sweeper(&service);
+        }
+        self.start_effects("payment-effects", &self.services.payments);
+        self.start_effects("notification-effects", &self.services.notifications);
+        self.start_pressure_gauge();
+        self.start_janitor();
+        relay.give(); // for what the last run left in the outbox
+        Ok(())
+    }
+
+    fn all_services(&self) -> Vec<Arc<dyn Service>> {
+        let s = &self.services;
+        ServiceName::ALL
+            .iter()
+            .map(|name| match name {
+                ServiceName::Cart => Arc::clone(&s.carts) as Arc<dyn Service>,
+                ServiceName::Order => Arc::clone(&s.orders) as _,
+                ServiceName::Payment => Arc::clone(&s.payments) as _,
+                ServiceName::Inventory => Arc::clone(&s.inventory) as _,
+                ServiceName::Notification => Arc::clone(&s.notifications) as _,
+                ServiceName::Catalog => Arc::clone(&s.catalog) as _,
+            })
+            .collect()
+    }
+
+    fn start_worker(&self, service: &Arc<dyn Service>) {
+        let deps = WorkerDeps {
+            bus: Arc::clone(&self.ports.bus),
+            clock: Arc::clone(&self.ports.clock),
+            meters: Arc::clone(&self.meters),
+            health: self.health.clone(),
+        };
+        let (service, stop) = (Arc::clone(service), self.stop.clone());
+        self.supervisor.run(&service.desk().name.group(), move || {
+            let (service, deps, stop) = (Arc::clone(&service), deps.clone(), stop.clone());
+            async move {
+                let worker = Worker::join(service, deps).await.map_err(|e| e.to_string())?;
+                worker.run(&stop).await
+            }
+        });
+    }
+
+    fn start_sweeper(&self, service: &Arc<dyn Service>) {
+        let (service, stop) = (Arc::clone(service), self.stop.clone());
+        let name = format!("{}-sweeper", service.desk().name);
+        self.supervisor.run(&name, move || sweeper::run(Arc::clone(&service), stop.clone()));
+    }
+
+    fn start_relay(&self) -> Signal {
+        let relay = Arc::new(Relay {
+            store: Arc::clone(&self.ports.store),
+            bus: Arc::clone(&self.ports.bus),
+            clock: Arc::clone(&self.ports.clock),
+            bell: self.bells.outbox.clone(),
+            one_journal: self.ports.one_journal,
+            meters: Arc::clone(&self.meters),
+            health: self.health.clone(),
+        });
+        let (stop, bell) = (self.stop.clone(), relay.bell.clone());
+        self.supervisor.run("outbox-relay", move || {
+            let (relay, stop) = (Arc::clone(&relay), stop.clone());
+            async move { relay.run(&stop).await }
+        });
+        bell
+    }
+
+    fn start_effects<S: Effects + 'static>(&self, name: &str, service: &Arc<S>) {
+        let (service, stop) = (Arc::clone(service), self.stop.clone());
+        self.supervisor.run(name, move || {
+            let (runner, stop) = (EffectRunner::new(Arc::clone(&service)), stop.clone());
+            async move { runner.run(&stop).await }
+        });
+    }
+
+    fn start_pressure_gauge(&self) {
+        let gauge = Arc::new(PressureGauge {
+            store: Arc::clone(&self.ports.store),
+            clock: Arc::clone(&self.ports.clock),
+            bells: self.bells.clone(),
+            outbox_max: self.settings.delivery.outbox_max,
+            disk_floor: self.settings.data.disk_floor.0,
+            meters: Arc::clone(&self.meters),
+            health: self.health.clone(),
+        });
+        let stop = self.stop.clone();
+        self.supervisor.run("pressure-gauge", move || {
+            let (gauge, stop) = (Arc::clone(&gauge), stop.clone());
+            async move { gauge.run(&stop).await }
+        });
+    }
+
+    fn start_janitor(&self) {
+        let data = &self.settings.data;
+        let janitor = Arc::new(Janitor {
+            store: Arc::clone(&self.ports.store),
+            clock: Arc::clone(&self.ports.clock),
+            every: data.tidy_every.0,
+            outbox_retention: data.outbox_retention.0,
+            inbox_retention: data.inbox_retention.0,
+        });
+        let stop = self.stop.clone();
+        self.supervisor.run("janitor", move || {
+            let (janitor, stop) = (Arc::clone(&janitor), stop.clone());
+            async move { janitor.run(&stop).await }
+        });
+    }
+
+    /// Runs a part that is not the shop's own, under the same supervision.
+    pub fn run_part<F>(&self, name: &str, make: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.supervisor.run(name, make);
+    }
+
+    /// The router of a listener. `extra` is merged into the gateway's.
+    pub fn router(&self, listener: Listener, extra: OpenApiRouter) -> axum::Router {
+        let s = &self.services;
+        let api = match listener {
+            Listener::Cart => crate::services::cart::api::routes(Arc::clone(&s.carts)),
+            Listener::Order => crate::services::order::api::routes(Arc::clone(&s.orders)),
+            Listener::Payment => crate::services::payment::api::routes(Arc::clone(&s.payments)),
+            Listener::Inventory => crate::services::inventory::api::routes(Arc::clone(&s.inventory)),
+            Listener::Notification => {
+                crate::services::notification::api::routes(Arc::clone(&s.notifications))
+            }
+            Listener::Gateway => crate::services::cart::api::routes(Arc::clone(&s.carts))
+                .merge(crate::services::order::api::routes(Arc::clone(&s.orders)))
+                .merge(crate::services::payment::api::routes(Arc::clone(&s.payments)))
+                .merge(crate::services::inventory::api::routes(Arc::clone(&s.inventory)))
+                .merge(crate::services::notification::api::routes(Arc::clone(&s.notifications)))
+                .merge(crate::services::catalog::api::routes(Arc::clone(&s.catalog))),
+        };
+        let api = layers::durable(api, Arc::clone(&self.ports.store));
+        let deps = LayerDeps::new(Arc::clone(&self.meters), Arc::clone(&self.ports.clock));
+        let health = probes::health_route(listener.to_string());
+        if listener != Listener::Gateway {
+            return layers::wrap(api.split_for_parts().0.merge(health), &deps);
+        }
+        let probes = probes::routes(self.health.clone(), Arc::clone(&self.meters));
+        let all = OpenApiRouter::with_openapi(openapi::document()).merge(api).merge(probes).merge(extra);
+        let (router, document) = all.split_for_parts();
+        layers::wrap(router.merge(health).merge(openapi::routes(document)), &deps)
+    }
+
+    /// Says stop and waits until what is under way is finished, for at most `limit`; the parts that
+    /// were not.
+    pub async fn drain(&self, limit: Duration) -> Vec<String> {
+        self.stop.say();
+        self.supervisor.drained(limit).await
+    }
+
+    /// Drops everything where it stands.
+    pub fn crash(&self) {
+        self.supervisor.abort();
+    }
+}

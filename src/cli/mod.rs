@@ -1,0 +1,119 @@
+//! The command line: the only place that prints. One file per command.
+
+mod config;
+mod exit;
+mod output;
+mod serve;
+mod signals;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::config::{ConfigError, Layers, Sources};
+use crate::app::folder::InUse;
+use crate::app::{Settings, logging};
+pub use exit::Exit;
+
+/// An event-driven shop, a lab that tries to break it, and a console for its events.
+#[derive(Debug, Parser)]
+#[command(name = "ecom", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Read this configuration file instead of the usual places.
+    #[arg(long, global = true, value_name = "FILE", env = "ECOM_CONFIG", help_heading = "Global")]
+    config: Option<PathBuf>,
+    /// Log lines for people or as JSON: auto, human or json.
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global")]
+    log_format: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, or a filter.
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the shop: every service in this process, nothing to install.
+    Serve(serve::ServeArgs),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// Flags that set a configuration key: name, key, value.
+type FlagValues = Vec<(&'static str, &'static str, String)>;
+
+/// Runs the command line; its exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            if !output::is_broken_pipe(&error) {
+                output::error(&error);
+            }
+            exit_of(&error).into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Serve(args) => {
+            let (settings, _) = load(&cli.global, args.flags(), "info")?;
+            serve::run(&args, &settings)
+        }
+        Command::Config(command) => {
+            let (_, layers) = load(&cli.global, vec![], "warn")?;
+            config::run(&command, &layers)
+        }
+    }
+}
+
+/// Reads the configuration and starts logging; `level` is the command's own default.
+fn load(global: &Global, flags: FlagValues, level: &str) -> anyhow::Result<(Settings, Layers)> {
+    let mut sources = Sources::system(global.config.as_deref())?;
+    sources.flags = flags;
+    let mut flag = |name, key, value: &Option<String>| {
+        sources.flags.extend(value.clone().map(|value| (name, key, value)));
+    };
+    flag("log-format", "log.format", &global.log_format);
+    flag("log-level", "log.level", &global.log_level);
+    let layers = Layers::read(&sources)?;
+    let settings = Settings::from_layers(&layers)?;
+    let chosen = layers.all().any(|(key, _, origin)| {
+        key == "log.level" && *origin != crate::app::config::Origin::Default
+    });
+    let level = if chosen { settings.log.level.as_str() } else { level };
+    logging::start(settings.log.format, level)?;
+    Ok((settings, layers))
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(exit) = error.downcast_ref::<exit::WithExit>() {
+        return exit.0;
+    }
+    if error.downcast_ref::<ConfigError>().is_some() {
+        return Exit::Usage;
+    }
+    if error.downcast_ref::<InUse>().is_some() {
+        return Exit::Refused;
+    }
+    Exit::Failure
+}

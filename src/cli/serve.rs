@@ -1,0 +1,145 @@
+//! `ecom serve`: the shop in this process.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{Exit, FlagValues, output, signals};
+use crate::adapters::random::system_randomness;
+use crate::app::embedded::Environment;
+use crate::app::folder::ServerNote;
+use crate::app::shop::Listener;
+use crate::app::{DataFolder, Embedded, Settings, Shop};
+use crate::http::listen::{self, Bound};
+
+/// How long a drain may take.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Keep everything in this folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Listen on this address.
+    #[arg(long, value_name = "IP")]
+    listen: Option<String>,
+    /// The gateway's port; the services take the five after it. 0 takes any free ports.
+    #[arg(long, value_name = "PORT")]
+    port_base: Option<u16>,
+    /// Products in the first catalogue.
+    #[arg(long, value_name = "N")]
+    products: Option<usize>,
+}
+
+impl ServeArgs {
+    pub(super) fn flags(&self) -> FlagValues {
+        let mut flags = vec![];
+        let mut flag = |name, key, value: Option<String>| {
+            flags.extend(value.map(|value| (name, key, value)));
+        };
+        flag("data", "data.dir", self.data.as_ref().map(|dir| dir.display().to_string()));
+        flag("listen", "serve.listen", self.listen.clone());
+        flag("port-base", "serve.port_base", self.port_base.map(|port| port.to_string()));
+        flag("products", "serve.products", self.products.map(|n| n.to_string()));
+        flags
+    }
+}
+
+pub(super) fn run(_: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
+    let folder = DataFolder::open(&settings.data_dir()?)?;
+    let bound = bind_all(settings).await?;
+    let embedded = Embedded::open(&folder, settings, Environment::system())?;
+    let shop = Shop::build(settings, embedded.ports.clone(), |ports| ports);
+    shop.create_topics().await?;
+    shop.start().await?;
+    let seeded = shop.seed_catalogue().await?;
+    let log = embedded.log.clone();
+    let (clock, stop) = (std::sync::Arc::clone(&shop.ports().clock), shop.stop.clone());
+    let every = settings.data.tidy_every.0;
+    shop.run_part("log-retention", move || {
+        let (log, clock, stop) = (log.clone(), std::sync::Arc::clone(&clock), stop.clone());
+        async move {
+            while stop.unless_said(clock.sleep(every)).await.is_some() {
+                log.prune().await.map_err(|e| e.to_string())?;
+            }
+            Ok(())
+        }
+    });
+    let addresses: Vec<(Listener, String)> =
+        bound.iter().map(|(of, bound)| (*of, format!("http://{}", bound.address))).collect();
+    for (of, bound) in bound {
+        let router = shop.router(of, OpenApiRouter::new());
+        let stop = shop.stop.clone();
+        let mut bound = Some(bound);
+        shop.run_part(of.as_str(), move || {
+            let (bound, router, stop) = (bound.take(), router.clone(), stop.clone());
+            async move {
+                match bound {
+                    Some(bound) => listen::serve(bound, router, stop).await,
+                    None => std::future::pending().await,
+                }
+            }
+        });
+    }
+    folder.leave_note(&ServerNote {
+        pid: std::process::id(),
+        address: addresses[0].1.clone(),
+        token: token(),
+    })?;
+    announce(&addresses, &folder, seeded)?;
+    let _ = signals::first().await?;
+    output::say("finishing what is under way; once more ends at once");
+    let late = tokio::select! {
+        biased;
+        late = shop.drain(DRAIN_MAX) => late,
+        never = signals::end_at_second() => match never? {},
+    };
+    if !late.is_empty() {
+        tracing::warn!(parts = late.join(", "), "not finished in time");
+    }
+    folder.take_note_away();
+    embedded.close();
+    Ok(Exit::Ok)
+}
+
+async fn bind_all(settings: &Settings) -> anyhow::Result<Vec<(Listener, Bound)>> {
+    let mut all = vec![];
+    for (n, of) in (0u16..).zip(Listener::ALL) {
+        let (ip, base) = (settings.serve.listen, settings.serve.port_base);
+        let port = if base == 0 { 0 } else { base + n };
+        let bound = listen::bind(ip, port).await.with_context(|| {
+            format!("cannot listen on {ip}:{port} ({of}); choose other ports with --port-base")
+        })?;
+        all.push((*of, bound));
+    }
+    Ok(all)
+}
+
+fn announce(
+    addresses: &[(Listener, String)],
+    folder: &DataFolder,
+    seeded: usize,
+) -> anyhow::Result<()> {
+    let all: Vec<String> = addresses.iter().map(|(of, at)| format!("{of} {at}")).collect();
+    output::line(format!("ecom is ready: {}", all.join(" ")))?;
+    let products = if seeded > 0 { format!(", {seeded} products created") } else { String::new() };
+    output::say(format!(
+        "data in {}{products}; API at {}/docs; Ctrl-C stops",
+        folder.path().display(),
+        addresses[0].1
+    ));
+    Ok(())
+}
+
+fn token() -> String {
+    let mut dice = system_randomness().stream("admin-token");
+    format!("{:016x}{:016x}", dice.below(u64::MAX), dice.below(u64::MAX))
+}
