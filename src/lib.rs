@@ -6,6 +6,7 @@
 //! (how people reach it).
 
 pub mod app;
+pub mod bench;
 pub mod cli;
 pub mod domain;
 pub mod http;

@@ -117,3 +117,36 @@ pub fn outside_db(folder: &Path) -> PathBuf {
 pub fn holds_data(folder: &Path) -> bool {
     shop_db(folder).exists()
 }
+
+/// A folder that is removed when dropped, unless it is kept.
+pub struct ThrowAway {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl ThrowAway {
+    /// A new folder under the system's place for such; `name` must be new there.
+    pub fn new(name: &str) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self { path, keep: false })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves it there.
+    pub fn keep(&mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for ThrowAway {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}

@@ -129,6 +129,11 @@ impl Shop {
         &self.ports
     }
 
+    /// Every change of an order's status from now on.
+    pub fn order_changes(&self) -> tokio::sync::broadcast::Receiver<crate::services::desk::OrderChange> {
+        self.bells.orders.subscribe()
+    }
+
     /// Creates the topics that are missing.
     pub async fn create_topics(&self) -> anyhow::Result<()> {
         let keep = |period: Duration| Some(period).filter(|period| !period.is_zero());

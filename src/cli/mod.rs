@@ -1,5 +1,6 @@
 //! The command line: the only place that prints. One file per command.
 
+mod bench;
 mod config;
 mod exit;
 mod output;
@@ -45,6 +46,9 @@ struct Global {
 enum Command {
     /// Run the shop: every service in this process, nothing to install.
     Serve(serve::ServeArgs),
+    /// Measure how fast the shop is on this machine.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -78,6 +82,10 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => {
             let (settings, _) = load(&cli.global, args.flags(), "info")?;
             serve::run(&args, &settings)
+        }
+        Command::Bench(command) => {
+            let (settings, _) = load(&cli.global, vec![], "warn")?;
+            bench::run(&command, &settings)
         }
         Command::Config(command) => {
             let (_, layers) = load(&cli.global, vec![], "warn")?;

@@ -12,18 +12,27 @@ use crate::domain::{CartId, EventId, OrderId, Timestamp};
 use crate::ports::store::{Read, Row, Store, StoreError};
 use crate::ports::{Clock, Dice, Signal, Value};
 
-/// Changed orders remembered for slow listeners.
-const CHANGES_KEPT: usize = 4_096;
+/// Changes of orders remembered for slow listeners.
+const CHANGES_KEPT: usize = 16_384;
 /// Pause before a unit of work that lost a race is decided again, at most, in ms.
 const CONFLICT_PAUSE_MS: u64 = 20;
+
+/// An order took another status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderChange {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its new status.
+    pub status: &'static str,
+}
 
 /// The bells of a shop.
 #[derive(Clone)]
 pub struct Bells {
     /// There is something in the outbox.
     pub outbox: Signal,
-    /// Orders whose state changed.
-    pub orders: broadcast::Sender<OrderId>,
+    /// Orders whose status changed.
+    pub orders: broadcast::Sender<OrderChange>,
     /// Set while new orders should not be taken: the outbox or the disk is full.
     pub pressure: Arc<AtomicBool>,
 }
@@ -97,9 +106,9 @@ impl Desk {
         for follow_up in afterwards {
             follow_up.await;
         }
-        for order_id in changed_orders {
+        for change in changed_orders {
             // Nobody may be listening, which is fine.
-            let _ = self.bells.orders.send(order_id);
+            let _ = self.bells.orders.send(change);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::ServiceName;
+use super::desk::OrderChange;
 use crate::domain::{EventId, OrderId, Timestamp};
 use crate::events::{Event, Header, SCHEMA_VERSION};
 use crate::ports::store::{Batch, Value};
@@ -18,7 +19,7 @@ pub struct UnitOfWork {
     pub now: Timestamp,
     pub(super) batch: Batch,
     pub(super) emitted: usize,
-    pub(super) changed_orders: Vec<OrderId>,
+    pub(super) changed_orders: Vec<OrderChange>,
     pub(super) afterwards: Vec<BoxFuture<'static, ()>>,
     service: ServiceName,
     dice: Dice,
@@ -73,9 +74,9 @@ impl UnitOfWork {
         event_id
     }
 
-    /// This order's state changes with this unit.
-    pub fn order_changed(&mut self, order_id: OrderId) {
-        self.changed_orders.push(order_id);
+    /// This order's status changes with this unit.
+    pub fn order_changed(&mut self, order_id: OrderId, status: &'static str) {
+        self.changed_orders.push(OrderChange { order_id, status });
     }
 
     /// Something to be done once the unit is committed. It may get lost in a crash: only for what

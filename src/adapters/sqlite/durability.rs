@@ -14,11 +14,15 @@ use crate::ports::store::StoreError;
 /// Marks a log that could not be synced: what is on disk is unknown from then on.
 const FAILED: u64 = u64::MAX;
 
-/// How often and how fast the disk was brought up to date.
+/// What a journal has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SyncFigures {
-    /// Syncs so far.
-    pub count: u64,
+pub struct JournalFigures {
+    /// Transactions, each a group of jobs.
+    pub transactions: u64,
+    /// Rows changed.
+    pub rows: u64,
+    /// How often the disk was brought up to date.
+    pub syncs: u64,
     /// Microseconds that each of the newest syncs took, at most 4,096 of them.
     pub micros: Vec<u32>,
 }
@@ -26,17 +30,19 @@ pub struct SyncFigures {
 /// What is committed and what is on disk, as counters of groups of jobs.
 pub(super) struct Durability {
     committed: AtomicU64,
+    rows: AtomicU64,
     synced: watch::Sender<u64>,
     wanted: Mutex<u64>,
     wake: Condvar,
     stopped: AtomicBool,
-    figures: Mutex<SyncFigures>,
+    figures: Mutex<JournalFigures>,
 }
 
 impl Default for Durability {
     fn default() -> Self {
         Self {
             committed: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
             synced: watch::Sender::new(0),
             wanted: Mutex::new(0),
             wake: Condvar::new(),
@@ -77,8 +83,15 @@ impl Durability {
         }
     }
 
-    pub(super) fn figures(&self) -> SyncFigures {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn figures(&self) -> JournalFigures {
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let transactions = self.committed.load(Ordering::Relaxed);
+        JournalFigures { transactions, rows: self.rows.load(Ordering::Relaxed), ..figures }
+    }
+
+    /// A job changed this many rows.
+    pub(super) fn changed(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
     pub(super) fn stop(&self) {
@@ -88,13 +101,13 @@ impl Durability {
 
     fn note(&self, micros: u32) {
         let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = (figures.count % 4096) as usize;
+        let slot = (figures.syncs % 4096) as usize;
         if figures.micros.len() <= slot {
             figures.micros.push(micros);
         } else {
             figures.micros[slot] = micros;
         }
-        figures.count += 1;
+        figures.syncs += 1;
     }
 }
 

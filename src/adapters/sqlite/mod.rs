@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::ports::store::{Expect, Read, Row, StoreError, Value, Write};
 use durability::Durability;
-pub use durability::SyncFigures;
+pub use durability::JournalFigures;
 pub use schema::Schema;
 
 /// Statements kept prepared per connection; the shop has about a hundred.
@@ -37,13 +37,21 @@ pub trait Job: Send {
 /// The writer's open transaction.
 pub struct Tx<'a> {
     connection: &'a Connection,
+    changed: std::cell::Cell<u64>,
 }
 
 impl Tx<'_> {
     /// Runs `sql` once; how many rows it changed.
     pub fn execute(&self, sql: &'static str, row: &[Value]) -> Result<usize, StoreError> {
         let mut statement = self.connection.prepare_cached(sql).map_err(|e| convert::error(&e))?;
-        statement.execute(rusqlite::params_from_iter(row)).map_err(|e| convert::error(&e))
+        let changed =
+            statement.execute(rusqlite::params_from_iter(row)).map_err(|e| convert::error(&e))?;
+        self.note(changed);
+        Ok(changed)
+    }
+
+    fn note(&self, changed: usize) {
+        self.changed.set(self.changed.get() + changed as u64);
     }
 
     /// Runs `write` for each of its rows and holds the counts against what it expects.
@@ -56,6 +64,7 @@ impl Tx<'_> {
                     rusqlite::Error::InvalidParameterCount(..) => StoreError::Broken(e.to_string()),
                     _ => convert::error(&e),
                 })?;
+            self.note(changed);
             if write.expect == Expect::One && changed != 1 {
                 return Err(StoreError::Conflict(write.sql.to_owned()));
             }
@@ -148,7 +157,7 @@ impl Journal {
             Place::File { writer, .. } => writer.submit(job),
             Place::Memory(connection) => {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                let outcome = writer::alone(&connection, job.as_mut());
+                let outcome = writer::alone(&connection, job.as_mut(), &self.durability);
                 drop(connection);
                 self.durability.committed();
                 self.durability.all_synced();
@@ -179,8 +188,8 @@ impl Journal {
         self.durability.wait().await
     }
 
-    /// How often and how fast the disk was brought up to date.
-    pub fn sync_figures(&self) -> SyncFigures {
+    /// What it has done so far.
+    pub fn figures(&self) -> JournalFigures {
         self.durability.figures()
     }
 

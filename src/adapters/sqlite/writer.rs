@@ -93,13 +93,13 @@ fn run(
             jobs.into_iter().for_each(|job| job.done(Err(broken.clone())));
             continue;
         }
-        if together(connection, &mut jobs).is_ok() {
+        if together(connection, &mut jobs, durability).is_ok() {
             durability.committed();
             jobs.into_iter().for_each(|job| job.done(Ok(())));
         } else {
             // Somebody in the group failed: each alone, so that nobody else suffers.
             for mut job in jobs {
-                let outcome = alone(connection, job.as_mut());
+                let outcome = alone(connection, job.as_mut(), durability);
                 durability.committed();
                 job.done(outcome);
             }
@@ -108,25 +108,35 @@ fn run(
     }
 }
 
-fn together(connection: &Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    transaction(connection, |tx| jobs.iter_mut().try_for_each(|job| job.apply(tx)))
+fn together(
+    connection: &Connection,
+    jobs: &mut [Box<dyn Job>],
+    durability: &Durability,
+) -> Result<(), StoreError> {
+    transaction(connection, durability, |tx| jobs.iter_mut().try_for_each(|job| job.apply(tx)))
 }
 
 /// Runs one job in a transaction of its own.
-pub(super) fn alone(connection: &Connection, job: &mut dyn Job) -> Result<(), StoreError> {
-    transaction(connection, |tx| job.apply(tx))
+pub(super) fn alone(
+    connection: &Connection,
+    job: &mut dyn Job,
+    durability: &Durability,
+) -> Result<(), StoreError> {
+    transaction(connection, durability, |tx| job.apply(tx))
 }
 
 fn transaction(
     connection: &Connection,
+    durability: &Durability,
     work: impl FnOnce(&Tx<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let tx = rusqlite::Transaction::new_unchecked(
-        connection,
-        rusqlite::TransactionBehavior::Immediate,
-    )
-    .map_err(|e| convert::error(&e))?;
-    // On an early return `tx` is dropped, which rolls back.
-    work(&Tx { connection })?;
-    tx.commit().map_err(|e| convert::error(&e))
+    let behavior = rusqlite::TransactionBehavior::Immediate;
+    let transaction = rusqlite::Transaction::new_unchecked(connection, behavior)
+        .map_err(|e| convert::error(&e))?;
+    let tx = Tx { connection, changed: std::cell::Cell::new(0) };
+    // On an early return `transaction` is dropped, which rolls back.
+    work(&tx)?;
+    transaction.commit().map_err(|e| convert::error(&e))?;
+    durability.changed(tx.changed.get());
+    Ok(())
 }

@@ -148,7 +148,7 @@ async fn get_order(
         let changed = Box::pin(async {
             loop {
                 match changes.recv().await {
-                    Ok(changed) if changed == id => return,
+                    Ok(change) if change.order_id == id => return,
                     Ok(_) => {}
                     Err(RecvError::Lagged(_)) => return,
                     Err(RecvError::Closed) => std::future::pending().await,

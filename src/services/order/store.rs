@@ -99,7 +99,7 @@ impl Tracked {
                 );
             }
         }
-        unit.order_changed(order.order_id.clone());
+        unit.order_changed(order.order_id.clone(), status);
     }
 }
 

@@ -1,0 +1,112 @@
+//! What a measurement stands on: a shop of its own in a throw-away folder, a provider that answers at
+//! once, shelves that do not run empty, and carts that are filled beforehand.
+
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt};
+
+use crate::adapters::gateway::GatewayDials;
+use crate::app::embedded::Environment;
+use crate::app::folder::ThrowAway;
+use crate::app::{DataFolder, Embedded, Settings, Shop};
+use crate::domain::{Money, ProductId, Quantity, UserId};
+use crate::services::catalog::NewProduct;
+
+/// Products that are bought.
+pub const PRODUCTS: usize = 500;
+/// Carts filled at the same time.
+const FILLING: usize = 256;
+
+/// A shop to be measured.
+pub struct Ground {
+    /// The shop, running.
+    pub shop: Arc<Shop>,
+    /// Its adapters.
+    pub embedded: Embedded,
+    folder: ThrowAway,
+    _owned: DataFolder,
+}
+
+impl Ground {
+    /// A running shop with `settings`, but a provider that takes every charge at once.
+    pub async fn prepare(mut settings: Settings) -> anyhow::Result<Self> {
+        settings.set_dials(&GatewayDials::instant());
+        let env = Environment::system();
+        let name = format!("ecom-bench-{}-{}", std::process::id(), env.clock.now().millis());
+        let folder = ThrowAway::new(&name)?;
+        let owned = DataFolder::open(folder.path())?;
+        let embedded = Embedded::open(&owned, &settings, env)?;
+        let shop = Arc::new(Shop::build(&settings, embedded.ports.clone(), |ports| ports));
+        shop.create_topics().await?;
+        shop.start().await?;
+        let ground = Self { shop, embedded, folder, _owned: owned };
+        ground.stock_up().await?;
+        Ok(ground)
+    }
+
+    async fn stock_up(&self) -> anyhow::Result<()> {
+        let product = |n: usize| NewProduct {
+            product_id: product_id(n),
+            seller_id: "bench".into(),
+            name: format!("Product {n}"),
+            description: String::new(),
+            price: Money::from_minor(1_000 + n as i64),
+            stock: Quantity::new(Quantity::MAX).ok(),
+        };
+        let all: Vec<NewProduct> = (0..PRODUCTS).map(product).collect();
+        let created = self.shop.services.catalog.create(&all, &|_, _| {}).await;
+        created.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+        self.settled().await
+    }
+
+    /// Waits until nothing is left to publish or to consume.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        let ports = &self.embedded.ports;
+        loop {
+            let waiting = crate::ports::store::query(
+                ports.store.as_ref(),
+                "select count(*) from outbox_events where published = 'N'",
+                vec![],
+            );
+            let lag: u64 = ports.bus.groups().await?.iter().map(|group| group.lag).sum();
+            if waiting.await?[0].int(0)? == 0 && lag == 0 {
+                return Ok(());
+            }
+            ports.clock.sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Fills the carts of `users`: one to three products each, one or two units.
+    pub async fn fill_carts(&self, users: std::ops::Range<usize>) -> anyhow::Result<()> {
+        let fill = |n: usize| async move {
+            let user = user_id(n);
+            for line in 0..1 + n % 3 {
+                let product = product_id((n * 7 + line * 131) % PRODUCTS);
+                let quantity = Quantity::new(1 + (n % 2) as u32)?;
+                let added = self.shop.services.carts.add(&user, &product, quantity, None).await;
+                added.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+            }
+            anyhow::Ok(())
+        };
+        let mut filling = stream::iter(users).map(fill).buffer_unordered(FILLING);
+        while let Some(filled) = filling.next().await {
+            filled?;
+        }
+        self.settled().await
+    }
+
+    /// Bytes on disk.
+    pub fn disk_bytes(&self) -> u64 {
+        let files = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|meta| meta.len()).sum()
+    }
+}
+
+/// The shopper with this number.
+pub fn user_id(n: usize) -> UserId {
+    format!("user-{n:07}").parse().expect("made of safe characters")
+}
+
+fn product_id(n: usize) -> ProductId {
+    format!("BENCH-{n:04}").parse().expect("made of safe characters")
+}

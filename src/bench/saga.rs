@@ -1,0 +1,207 @@
+//! Orders through the whole saga in one process, without sockets: checkout to FULFILLED and the mail
+//! sent, from carts that were filled beforehand. Every answer waits until it is on disk.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::ground::{Ground, user_id};
+use super::{Percentiles, micros_histogram};
+use crate::domain::OrderId;
+use crate::ports::spawn::Task;
+use crate::services::cart::Contact;
+
+/// How a run is made.
+#[derive(Debug, Clone, Serialize)]
+pub struct SagaPlan {
+    /// How long orders are placed, in seconds.
+    pub seconds: u64,
+    /// Orders per second offered; none: as many as go.
+    pub rate: Option<u64>,
+    /// Orders under way at most.
+    pub in_flight: usize,
+    /// Carts filled beforehand.
+    pub carts: usize,
+}
+
+/// What a run measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct SagaFigures {
+    /// Orders fulfilled, their mail sent.
+    pub orders: u64,
+    /// From the first checkout to the last mail, in seconds.
+    pub seconds: f64,
+    /// Orders per second, over that time.
+    pub orders_per_s: f64,
+    /// Rows written per order, by all services, the log, the provider and the mailbox.
+    pub rows_per_order: f64,
+    /// Fsyncs per order, of all databases.
+    pub fsyncs_per_order: f64,
+    /// Median of an fsync, in ms.
+    pub fsync_ms_p50: f64,
+    /// From the call to the answer on disk, in ms.
+    pub checkout_ms: Percentiles,
+    /// From the call to FULFILLED, in ms.
+    pub fulfilled_ms: Percentiles,
+}
+
+#[derive(Default)]
+struct Underway {
+    started: BTreeMap<OrderId, (Duration, OwnedSemaphorePermit)>,
+    /// Fulfilled before the checkout call returned.
+    early: BTreeMap<OrderId, Duration>,
+}
+
+struct Run {
+    ground: Arc<Ground>,
+    underway: Mutex<Underway>,
+    checkout: Mutex<Histogram<u64>>,
+    fulfilled: Mutex<Histogram<u64>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Run {
+    fn now(&self) -> Duration {
+        self.ground.embedded.ports.clock.elapsed()
+    }
+
+    /// Checks the cart of shopper `n` out; `intended` is when that should have happened.
+    async fn checkout(&self, n: usize, intended: Duration, permit: OwnedSemaphorePermit) {
+        let services = &self.ground.shop.services;
+        let contact = Contact::default();
+        let done = services.carts.checkout(&user_id(n), &contact, &|_, _| {}).await;
+        let durable = self.ground.embedded.ports.store.durable().await;
+        let (Ok(done), Ok(())) = (done, durable) else { return };
+        record(&self.checkout, self.now() - intended);
+        let mut underway = lock(&self.underway);
+        if let Some(at) = underway.early.remove(&done.order_id) {
+            record(&self.fulfilled, at - intended);
+        } else {
+            underway.started.insert(done.order_id, (intended, permit));
+        }
+    }
+
+    /// Follows the orders' statuses until it is dropped.
+    async fn follow(&self) {
+        let mut changes = self.ground.shop.order_changes();
+        loop {
+            match changes.recv().await {
+                Ok(change) if change.status == "FULFILLED" => {
+                    let now = self.now();
+                    let mut underway = lock(&self.underway);
+                    match underway.started.remove(&change.order_id) {
+                        Some((started, _permit)) => record(&self.fulfilled, now - started),
+                        None => drop(underway.early.insert(change.order_id, now)),
+                    }
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "the measurement was too slow to follow all orders");
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+fn record(histogram: &Mutex<Histogram<u64>>, took: Duration) {
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+    lock(histogram).saturating_record(micros);
+}
+
+/// Measures.
+pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<SagaFigures> {
+    ground.fill_carts(0..plan.carts).await?;
+    let before = figures(&ground);
+    let run = Arc::new(Run {
+        ground: Arc::clone(&ground),
+        underway: Mutex::default(),
+        checkout: Mutex::new(micros_histogram()),
+        fulfilled: Mutex::new(micros_histogram()),
+    });
+    let spawn = Arc::clone(&ground.embedded.ports.spawn);
+    let follower = {
+        let run = Arc::clone(&run);
+        Task::start(spawn.as_ref(), Box::pin(async move { run.follow().await }))
+    };
+    let started = run.now();
+    place(&run, plan, started).await;
+    let orders = wait_for_mail(&run).await?;
+    let seconds = (run.now() - started).as_secs_f64();
+    follower.abort();
+    let after = figures(&ground);
+    let per_order = |n: u64| n as f64 / orders.max(1) as f64;
+    let mut syncs = ground.embedded.journal.figures().micros;
+    syncs.sort_unstable();
+    let fsync_ms_p50 = f64::from(syncs.get(syncs.len() / 2).copied().unwrap_or(0)) / 1_000.0;
+    let figures = SagaFigures {
+        orders,
+        seconds,
+        orders_per_s: orders as f64 / seconds,
+        rows_per_order: per_order(after.0 - before.0),
+        fsyncs_per_order: per_order(after.1 - before.1),
+        fsync_ms_p50,
+        checkout_ms: Percentiles::of(&lock(&run.checkout)),
+        fulfilled_ms: Percentiles::of(&lock(&run.fulfilled)),
+    };
+    Ok(figures)
+}
+
+/// Rows and fsyncs so far, of both databases.
+fn figures(ground: &Ground) -> (u64, u64) {
+    let (shop, outside) = (ground.embedded.journal.figures(), ground.embedded.outside.figures());
+    (shop.rows + outside.rows, shop.syncs + outside.syncs)
+}
+
+async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
+    let ports = &run.ground.embedded.ports;
+    let free = Arc::new(Semaphore::new(plan.in_flight));
+    for n in 0..plan.carts {
+        if let Some(rate) = plan.rate {
+            let at = started + Duration::from_secs_f64(n as f64 / rate as f64);
+            let rest = at.saturating_sub(run.now());
+            if !rest.is_zero() {
+                ports.clock.sleep(rest).await;
+            }
+        }
+        let intended = match plan.rate {
+            Some(rate) => started + Duration::from_secs_f64(n as f64 / rate as f64),
+            None => run.now(),
+        };
+        if run.now() - started > Duration::from_secs(plan.seconds) {
+            break;
+        }
+        let Ok(permit) = Arc::clone(&free).acquire_owned().await else { break };
+        let intended = if plan.rate.is_some() { intended } else { run.now() };
+        let ours = Arc::clone(run);
+        ports.spawn.spawn(Box::pin(async move { ours.checkout(n, intended, permit).await }));
+    }
+}
+
+/// Waits until every order is fulfilled and every mail sent; how many.
+async fn wait_for_mail(run: &Run) -> anyhow::Result<u64> {
+    let ports = &run.ground.embedded.ports;
+    loop {
+        let counts = crate::ports::store::query(
+            ports.store.as_ref(),
+            "select (select count(*) from checkouts), (select count(*) from notifications where status = 'SENT'),
+               (select count(*) from orders where status = 'FULFILLED')",
+            vec![],
+        )
+        .await?;
+        let (placed, mailed, fulfilled) = (counts[0].int(0)?, counts[0].int(1)?, counts[0].int(2)?);
+        if placed == mailed && placed == fulfilled {
+            ports.store.durable().await?;
+            return Ok(placed as u64);
+        }
+        ports.clock.sleep(Duration::from_millis(20)).await;
+    }
+}
