@@ -12,6 +12,7 @@ pub mod domain;
 pub mod http;
 pub mod runtime;
 pub mod services;
+pub mod sim;
 pub mod events;
 pub mod ports;
 pub mod adapters;

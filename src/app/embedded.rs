@@ -15,7 +15,8 @@ use crate::adapters::random::system_randomness;
 use crate::adapters::spawn::TokioSpawn;
 use crate::adapters::sqlite::{Journal, Opened, Schema};
 use crate::adapters::store::SqliteStore;
-use crate::ports::{Clock, Randomness, Spawn};
+use crate::ports::{Batch, Clock, Randomness, Spawn, StoreError};
+use crate::values;
 
 /// Adapters on a data folder, or in memory, and what can be done with them beyond their ports.
 pub struct Embedded {
@@ -105,6 +106,27 @@ impl Embedded {
             spawn,
         };
         Ok(Self { ports, log, journal, outside, dials })
+    }
+
+    /// Notes in the shop's tables that a process has begun to use them.
+    pub async fn note_start(&self) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        batch.one(
+            "insert into process_starts (started_at) values (?1)",
+            values![self.ports.clock.now()],
+        );
+        self.ports.store.write(batch).await
+    }
+
+    /// Notes that it has ended in good order.
+    pub async fn note_end(&self) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        batch.any(
+            "update process_starts set ended_at = ?1
+             where rowid = (select max(rowid) from process_starts) and ended_at is null",
+            values![self.ports.clock.now()],
+        );
+        self.ports.store.write(batch).await
     }
 
     /// Closes the databases: what is left in their logs is written back.

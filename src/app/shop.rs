@@ -245,6 +245,7 @@ impl Shop {
     fn start_pressure_gauge(&self) {
         let gauge = Arc::new(PressureGauge {
             store: Arc::clone(&self.ports.store),
+            bus: Arc::clone(&self.ports.bus),
             clock: Arc::clone(&self.ports.clock),
             bells: self.bells.clone(),
             outbox_max: self.settings.delivery.outbox_max,

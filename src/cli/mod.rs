@@ -4,8 +4,11 @@ mod bench;
 mod config;
 mod exit;
 mod output;
+mod progress;
 mod serve;
 mod signals;
+mod simulate;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,6 +49,10 @@ struct Global {
 enum Command {
     /// Run the shop: every service in this process, nothing to install.
     Serve(serve::ServeArgs),
+    /// Send shoppers, sellers and failing payments through a shop, and check what comes of it.
+    Simulate(simulate::SimulateArgs),
+    /// Hold what a data folder contains against every invariant.
+    Verify(verify::VerifyArgs),
     /// Measure how fast the shop is on this machine.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -83,6 +90,14 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
             let (settings, _) = load(&cli.global, args.flags(), "info")?;
             serve::run(&args, &settings)
         }
+        Command::Simulate(args) => {
+            let (settings, _) = load(&cli.global, args.flags(), "warn")?;
+            simulate::run(&args, &settings)
+        }
+        Command::Verify(args) => {
+            let (settings, _) = load(&cli.global, args.flags(), "warn")?;
+            verify::run(&args, &settings)
+        }
         Command::Bench(command) => {
             let (settings, _) = load(&cli.global, vec![], "warn")?;
             bench::run(&command, &settings)
@@ -119,6 +134,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
     if error.downcast_ref::<ConfigError>().is_some() {
         return Exit::Usage;
+    }
+    if error.downcast_ref::<crate::sim::Unreachable>().is_some() {
+        return Exit::Unreachable;
     }
     if error.downcast_ref::<InUse>().is_some() {
         return Exit::Refused;

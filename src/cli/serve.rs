@@ -57,6 +57,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     let folder = DataFolder::open(&settings.data_dir()?)?;
     let bound = bind_all(settings).await?;
     let embedded = Embedded::open(&folder, settings, Environment::system())?;
+    embedded.note_start().await?;
     let shop = Shop::build(settings, embedded.ports.clone(), |ports| ports);
     shop.create_topics().await?;
     shop.start().await?;
@@ -106,6 +107,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
         tracing::warn!(parts = late.join(", "), "not finished in time");
     }
     folder.take_note_away();
+    embedded.note_end().await?;
     embedded.close();
     Ok(Exit::Ok)
 }

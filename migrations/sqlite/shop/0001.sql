@@ -318,3 +318,9 @@ create table meta (
   key   text not null primary key,
   value text not null
 ) without rowid;
+
+-- When processes took this folder: a crash shows as a start without an end before it.
+create table process_starts (
+  started_at text not null,
+  ended_at   text
+);

@@ -6,16 +6,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use futures::future::select;
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast::error::RecvError;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::model::{Order, Status};
 use super::store::{self, Step};
-use super::{Cancellation, Orders};
+use super::{Cancellation, LOOK_EVERY, Orders, changed};
 use crate::domain::{Line, Money, OrderId, PaymentId, Timestamp, UserId};
 use crate::http::{PathId, Problem, Query};
 use crate::ports::StoreError;
@@ -23,8 +21,6 @@ use crate::ports::lookup::CheckoutEntry;
 
 /// Longest `?wait=`.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// A look at the order without having been told of a change, for changes by other processes.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Orders in one list.
 const LIST_MAX: u32 = 100;
 
@@ -145,17 +141,7 @@ async fn get_order(
         if rest.is_zero() {
             return Ok(Json(first));
         }
-        let changed = Box::pin(async {
-            loop {
-                match changes.recv().await {
-                    Ok(change) if change.order_id == id => return,
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => return,
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        });
-        select(changed, clock.sleep(rest.min(LOOK_EVERY))).await;
+        changed(&mut changes, &id, clock.sleep(rest.min(LOOK_EVERY))).await;
         if let Some(now) = orders.look(&id).await?.filter(|now| now.status != first.status) {
             return Ok(Json(now));
         }

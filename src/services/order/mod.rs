@@ -6,9 +6,14 @@ mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::{BoxFuture, select};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
+use super::desk::OrderChange;
 use super::{Desk, Failure, Incoming, Service, UnitOfWork};
 use crate::domain::{OrderId, PaymentId};
 use crate::events::{Event, Topic};
@@ -18,6 +23,10 @@ use store::Tracked;
 
 /// Overdue orders cancelled in one unit of work.
 const SWEEP_MAX: u32 = 200;
+/// How long a cancellation waits for an order that is being taken up.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(2);
+/// A look at an order without having been told of a change, for changes by other processes.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often a cancellation is decided again because the order changed meanwhile.
 const CANCEL_TRIES: usize = 20;
 
@@ -48,10 +57,20 @@ impl Orders {
 
     /// Cancels an order on the customer's behalf.
     pub async fn cancel(&self, id: &OrderId) -> Result<Cancellation, StoreError> {
+        let clock = &self.desk.clock;
+        let give_up = clock.elapsed() + TAKEN_UP_WITHIN;
         for _ in 0..CANCEL_TRIES {
+            let mut changes = self.desk.bells.orders.subscribe();
             let Some(mut tracked) = store::load(&self.desk, [id]).await?.pop() else {
-                let known = self.checkouts.checkout(id).await?.is_some();
-                return Ok(if known { Cancellation::NotYet } else { Cancellation::Unknown });
+                if self.checkouts.checkout(id).await?.is_none() {
+                    return Ok(Cancellation::Unknown);
+                }
+                let rest = give_up.saturating_sub(clock.elapsed());
+                if rest.is_zero() {
+                    return Ok(Cancellation::NotYet);
+                }
+                changed(&mut changes, id, clock.sleep(rest.min(LOOK_EVERY))).await;
+                continue;
             };
             let mut unit = self.desk.unit();
             match tracked.order.apply(&Happening::CancelRequested) {
@@ -119,6 +138,21 @@ impl Orders {
         }
         Ok(())
     }
+}
+
+/// Waits until the order changes, or `limit` has passed.
+async fn changed(changes: &mut Receiver<OrderChange>, id: &OrderId, limit: BoxFuture<'static, ()>) {
+    let changed = Box::pin(async {
+        loop {
+            match changes.recv().await {
+                Ok(change) if change.order_id == *id => return,
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return,
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    });
+    select(changed, limit).await;
 }
 
 #[async_trait]

@@ -1,0 +1,231 @@
+//! `ecom simulate`: shoppers, sellers, failing payments, and a verdict.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::exit::WithExit;
+use super::{Exit, FlagValues, output, progress, signals};
+use crate::adapters::gateway::GatewayDials;
+use crate::adapters::random::system_randomness;
+use crate::app::Settings;
+use crate::app::config::Period;
+use crate::sim::check::{Outcome, Verdict};
+use crate::sim::lab::Workload;
+use crate::sim::lab::wire::Target;
+use crate::sim::live::{self, Plan, Watch};
+use crate::sim::report::Report;
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ecom simulate --users 10000                     a shop of its own, half a minute of shoppers
+  ecom simulate --virtual --users 10000 --duration 1h --think-scale 1 --seed 7
+  ecom simulate --target http://127.0.0.1:8000 --data ~/.local/share/ecom
+
+Exit codes: 0 PASS, 6 --max-p99 exceeded, 20 a safety invariant violated, 21 a liveness invariant
+violated, 22 not deterministic, 30 nothing violated, but too little happened to tell.")]
+pub(super) struct SimulateArgs {
+    /// Shoppers.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    users: u64,
+    /// Sellers; without it, one per 250 shoppers.
+    #[arg(long)]
+    sellers: Option<usize>,
+    /// Sessions start within this long.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    duration: Period,
+    /// Sessions that start per second, instead of --duration.
+    #[arg(long, value_name = "N", conflicts_with = "duration")]
+    rate: Option<f64>,
+    /// Think times are multiplied by this; 1 is life.
+    #[arg(long, default_value_t = 0.05, value_name = "FACTOR")]
+    think_scale: f64,
+    /// Decides everything random; without it, a new one.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Share of payments that succeed.
+    #[arg(long, default_value_t = 0.8, value_name = "SHARE")]
+    payment_success: f64,
+    /// Share of payments whose answer never comes; half of those were captured.
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    ambiguous: f64,
+    /// Products in the catalogue.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    products: usize,
+    /// Use a running shop: http://HOST:PORT of a gateway, or seed:HOST for five services on 8001-8005.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["virtual_time", "check_determinism"])]
+    target: Option<String>,
+    /// Keep the data in this folder; with --target, the running shop's own folder, to look into.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["virtual_time", "check_determinism"])]
+    data: Option<PathBuf>,
+    /// Keep the throw-away folder.
+    #[arg(long)]
+    keep: bool,
+    /// Virtual time: the same seed gives the same run.
+    #[arg(long = "virtual")]
+    virtual_time: bool,
+    /// Run twice in virtual time and compare.
+    #[arg(long)]
+    check_determinism: bool,
+    /// Fail with exit code 6 if the 99th percentile of checkouts takes longer.
+    #[arg(long, value_name = "TIME")]
+    max_p99: Option<Period>,
+    /// How the report is printed.
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+    /// Write the JSON report to this file as well.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Show no progress.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl SimulateArgs {
+    pub(super) fn flags(&self) -> FlagValues {
+        vec![("products", "serve.products", self.products.to_string())]
+    }
+
+    fn workload(&self, seed: u64) -> Result<Workload, WithExit> {
+        let usage = |text: &str| WithExit(Exit::Usage, text.to_owned());
+        if !(self.think_scale.is_finite() && (0.0..=1_000.0).contains(&self.think_scale)) {
+            return Err(usage("--think-scale must be between 0 and 1000"));
+        }
+        let arrivals = match self.rate {
+            Some(rate) if rate.is_finite() && rate > 0.0 => {
+                Duration::try_from_secs_f64(self.users as f64 / rate)
+                    .map_err(|_| usage("--rate is too low for that many shoppers"))?
+            }
+            Some(_) => return Err(usage("--rate must be above 0")),
+            None => self.duration.0,
+        };
+        let mut workload = Workload::of(self.users as usize, seed);
+        workload.sellers = self.sellers.unwrap_or(workload.sellers);
+        workload.think_scale = self.think_scale;
+        workload.arrivals = arrivals;
+        Ok(workload)
+    }
+
+    fn settings(&self, settings: &Settings, seed: u64) -> Result<Settings, WithExit> {
+        let dials = GatewayDials {
+            success: self.payment_success,
+            ambiguous: self.ambiguous,
+            ..settings.dials()
+        };
+        dials.check().map_err(|e| WithExit(Exit::Usage, format!("payments: {e}")))?;
+        let mut settings = settings.clone();
+        settings.set_dials(&dials);
+        settings.gateway.seed = seed.max(1);
+        Ok(settings)
+    }
+
+    /// The command that repeats this run.
+    fn replay(&self, seed: u64) -> String {
+        use std::fmt::Write;
+        let mut line = format!("ecom simulate --users {} --seed {seed}", self.users);
+        let mut add = |flag: &str, value: String| {
+            let _ = write!(line, " --{flag} {value}");
+        };
+        if let Some(sellers) = self.sellers {
+            add("sellers", sellers.to_string());
+        }
+        match self.rate {
+            Some(rate) => add("rate", rate.to_string()),
+            None => add("duration", format!("{}ms", self.duration.0.as_millis())),
+        }
+        add("think-scale", self.think_scale.to_string());
+        add("payment-success", self.payment_success.to_string());
+        add("ambiguous", self.ambiguous.to_string());
+        add("products", self.products.to_string());
+        if let Some(target) = &self.target {
+            add("target", target.clone());
+        }
+        if let Some(data) = &self.data {
+            add("data", data.display().to_string());
+        }
+        if self.virtual_time || self.check_determinism {
+            line.push_str(" --virtual");
+        }
+        line
+    }
+}
+
+pub(super) fn run(args: &SimulateArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let seed = args.seed.unwrap_or_else(|| system_randomness().stream("seed").below(1 << 32));
+    let workload = args.workload(seed)?;
+    let settings = args.settings(settings, seed)?;
+    let target = args.target.as_deref().map(Target::parse).transpose();
+    let target = target.map_err(|text| WithExit(Exit::Usage, text))?;
+    let plan = Plan {
+        workload,
+        settings,
+        data: args.data.clone(),
+        target,
+        keep: args.keep,
+        replay: args.replay(seed),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(live(args, plan))?;
+    match report {
+        Some(report) => finish(args, &report),
+        None => Ok(Exit::Interrupted),
+    }
+}
+
+/// The report, or none if somebody lost patience.
+async fn live(args: &SimulateArgs, plan: Plan) -> anyhow::Result<Option<Report>> {
+    let watch = Watch::default();
+    let shown = progress::show(watch.clone(), args.users, args.quiet);
+    tokio::select! {
+        biased;
+        report = live::run(plan, &watch) => report.map(Some),
+        stopped = signals::first() => {
+            stopped?;
+            output::say("stopped; nothing was checked");
+            Ok(None)
+        }
+        () = shown => Ok(None),
+    }
+}
+
+fn finish(args: &SimulateArgs, report: &Report) -> anyhow::Result<Exit> {
+    let json = serde_json::to_string(report)?;
+    if let Some(file) = &args.out {
+        std::fs::write(file, format!("{json}\n"))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match args.output {
+        Format::Text => output::out(&report.to_text())?,
+        Format::Json => output::line(json)?,
+    }
+    let exit = exit_of(&report.verdict);
+    let p99 = report.latency_ms.checkout_http.p99;
+    match args.max_p99 {
+        Some(limit) if exit == Exit::Ok && p99 > limit.0.as_secs_f64() * 1_000.0 => {
+            output::say(format!("checkout p99 is {p99} ms, more than {} ms", limit.0.as_millis()));
+            Ok(Exit::CheckFailed)
+        }
+        _ => Ok(exit),
+    }
+}
+
+/// How a command ends with this verdict.
+pub(super) fn exit_of(verdict: &Verdict) -> Exit {
+    match verdict.result {
+        Outcome::Pass => Exit::Ok,
+        Outcome::Inconclusive => Exit::Inconclusive,
+        Outcome::Fail if verdict.safety_failed() => Exit::Safety,
+        Outcome::Fail => Exit::Liveness,
+    }
+}

@@ -1,0 +1,57 @@
+//! `ecom verify`: holds what a folder contains against the invariants.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::exit::WithExit;
+use super::simulate::{Format, exit_of};
+use super::{Exit, FlagValues, output};
+use crate::app::{Settings, folder};
+use crate::sim::check::REQUIRED_OF_FOLDERS;
+use crate::sim::lab::Stats;
+use crate::sim::live::judge_folder;
+use crate::sim::report::{Backend, Mode, Parts, Report};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 PASS, 4 no data there, 20 a safety invariant violated, 21 a liveness
+invariant violated, 30 nothing violated, but too little happened to tell.")]
+pub(super) struct VerifyArgs {
+    /// The folder to look at; a running shop may own it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How the report is printed.
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+impl VerifyArgs {
+    pub(super) fn flags(&self) -> FlagValues {
+        let dir = self.data.as_ref().map(|dir| ("data", "data.dir", dir.display().to_string()));
+        dir.into_iter().collect()
+    }
+}
+
+pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let path = settings.data_dir()?;
+    if !folder::holds_data(&path) {
+        let text = format!("{} holds no shop; name its folder with --data", path.display());
+        return Err(WithExit(Exit::NotFound, text).into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (evidence, verdict) = runtime.block_on(judge_folder(&path, REQUIRED_OF_FOLDERS))?;
+    let parts = Parts {
+        mode: Mode::Verify,
+        backend: Backend::embedded(),
+        workload: None,
+        duration_ms: 0,
+        trace_hash: None,
+        replay: format!("ecom verify --data {}", path.display()),
+    };
+    let report = Report::new(parts, &Stats::default(), &evidence, verdict);
+    match args.output {
+        Format::Text => output::out(&report.to_text())?,
+        Format::Json => output::line(serde_json::to_string(&report)?)?,
+    }
+    Ok(exit_of(&report.verdict))
+}

@@ -1,0 +1,297 @@
+//! Delivery: what was decided was told, what was told was heard, once, in order, or is a dead letter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::evidence::{Evidence, Id, LogRecord, show};
+use super::{Findings, facts};
+
+pub(super) fn order_per_key(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    let mut partition_of: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    let mut last_seq: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut seen: BTreeSet<Id> = BTreeSet::new();
+    for record in evidence.log.iter().filter(|r| facts::FROM_OUTBOX.contains(&&*r.topic)) {
+        let Some(event) = &record.event else { continue };
+        let Some(row) = evidence.outbox.get(&event.id) else { continue };
+        if !seen.insert(event.id) {
+            continue; // only first occurrences have an order
+        }
+        let lane = (&*record.topic, record.key.as_str());
+        let home = *partition_of.entry(lane).or_insert(record.partition);
+        found.expect(home == record.partition && row.key == record.key, &record.key, || {
+            format!("{} {} is in partition {}, its key's home is {home}", record.topic, show(event.id), record.partition)
+        });
+        let before = last_seq.insert(lane, row.seq);
+        found.expect(before.is_none_or(|before| before < row.seq), &record.key, || {
+            format!("{} {} was published after a later one of its key", record.topic, show(event.id))
+        });
+    }
+    found
+}
+
+pub(super) fn outbox_atomicity(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    let mut told: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for row in evidence.outbox.values() {
+        if let Some(order) = &row.order {
+            *told.entry((&row.topic, order)).or_default() += row.rows;
+        }
+    }
+    let mut implied: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut imply = |topic, order, created_at| {
+        if evidence.covers(created_at) {
+            *implied.entry((topic, order)).or_default() += 1;
+        }
+    };
+    for (id, created_at) in &evidence.checkouts {
+        imply("cart.checkout_initiated", id.as_str(), *created_at);
+    }
+    for (id, order) in &evidence.orders {
+        for (_, status, _) in &order.steps {
+            match status.as_str() {
+                "PENDING" => imply("order.created", id, order.created_at),
+                "PAID" => imply("order.confirmed", id, order.created_at),
+                "CANCELLED" => {
+                    imply("order.cancelled", id, order.created_at);
+                    imply("notification.send", id, order.created_at);
+                }
+                "FULFILLED" => imply("notification.send", id, order.created_at),
+                _ => {}
+            }
+        }
+        match evidence.payments.get(id).map(|payment| payment.status.as_str()) {
+            Some("SUCCEEDED" | "REFUND_DUE" | "REFUND_FAILED") => imply("payment.processed", id, order.created_at),
+            Some("REFUNDED") => {
+                imply("payment.processed", id, order.created_at);
+                imply("payment.refunded", id, order.created_at);
+            }
+            Some("FAILED") => imply("payment.failed", id, order.created_at),
+            _ => {}
+        }
+        match evidence.holds.get(id).map(|hold| hold.state.as_str()) {
+            Some("RESERVED") => imply("inventory.reserved", id, order.created_at),
+            Some("FAILED") => imply("inventory.reservation_failed", id, order.created_at),
+            Some("RELEASED") => imply("inventory.released", id, order.created_at),
+            _ => {}
+        }
+    }
+    let released_after_reserving: BTreeSet<&str> = evidence
+        .reservations
+        .iter()
+        .filter(|r| r.released.is_some())
+        .map(|r| r.order.as_str())
+        .collect();
+    for order in released_after_reserving {
+        if let Some(known) = evidence.orders.get(order) {
+            imply("inventory.reserved", order, known.created_at);
+        }
+    }
+    for (&(topic, order), wanted) in &implied {
+        let count = told.get(&(topic, order)).copied().unwrap_or(0);
+        found.expect(count == *wanted, order, || format!("{count} {topic} events in the outbox, {wanted} follow from the tables"));
+    }
+    for (&(topic, order), count) in &told {
+        let known = evidence.orders.get(order).is_some_and(|o| evidence.covers(o.created_at));
+        if known && !implied.contains_key(&(topic, order)) {
+            found.violated(order, format!("{count} {topic} events in the outbox follow from nothing in the tables"));
+        }
+    }
+    for (event, (product, quantity)) in &evidence.deliveries {
+        let row = evidence.outbox.get(event);
+        let right = row.is_some_and(|row| &*row.topic == "catalog.stock_received" && row.key == *product);
+        if row.is_some() || evidence.since == i64::MIN {
+            found.expect(right, product, || format!("a delivery of {quantity} units was not told of"));
+        }
+    }
+    found
+}
+
+pub(super) fn log_equals_outbox(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    let mut in_log: BTreeSet<Id> = BTreeSet::new();
+    for record in evidence.log.iter().filter(|r| facts::FROM_OUTBOX.contains(&&*r.topic)) {
+        let Some(event) = &record.event else { continue };
+        in_log.insert(event.id);
+        let subject = event.order.as_deref().or(event.product.as_deref()).unwrap_or(&record.key);
+        match evidence.outbox.get(&event.id) {
+            Some(row) => found.expect(row.bytes == record.bytes && row.topic == record.topic, subject, || {
+                format!("{} {} differs from what the outbox holds", record.topic, show(event.id))
+            }),
+            None if evidence.covers(event.timestamp) => found.expect(false, subject, || {
+                format!("{} {} is in the log, but no outbox ever held it", record.topic, show(event.id))
+            }),
+            None => {}
+        }
+    }
+    for (id, row) in &evidence.outbox {
+        found.expect(row.rows == 1, &row.key, || format!("{} rows with the event id {}", row.rows, show(*id)));
+        if row.published && evidence.covers(row.created_at) {
+            found.expect(in_log.contains(id), &row.key, || {
+                format!("{} {} was marked published, but the log does not have it", row.topic, show(*id))
+            });
+        }
+    }
+    let mut places = BTreeSet::new();
+    for record in &evidence.log {
+        let place = (&record.topic, record.partition, record.offset);
+        if !places.insert(place) {
+            found.violated(&record.key, format!("two records at {}/{}/{}", place.0, place.1, place.2));
+        }
+    }
+    found
+}
+
+pub(super) fn inbox_exactly_once(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    let empty = BTreeSet::new();
+    let inbox = |consumer: &str| evidence.inbox.get(consumer).unwrap_or(&empty);
+    let mut effects: BTreeMap<Id, (u64, &str)> = BTreeMap::new();
+    for change in evidence.changes.iter().filter(|change| change.restock) {
+        effects.entry(change.event).or_insert((0, &change.product)).0 += 1;
+    }
+    for (event, (count, product)) in &effects {
+        found.expect(*count == 1, product, || {
+            format!("delivery {} was put on the shelf {count} times", show(*event))
+        });
+        found.expect(inbox("inventory").contains(event), product, || {
+            format!("delivery {} took effect, but its event is not marked processed", show(*event))
+        });
+    }
+    for record in &evidence.log {
+        let Some(event) = &record.event else { continue };
+        if !evidence.covers(event.timestamp) {
+            continue;
+        }
+        let subject = event.order.as_deref().unwrap_or(&record.key);
+        let effect = match &*record.topic {
+            "catalog.stock_received" if inbox("inventory").contains(&event.id) => {
+                effects.contains_key(&event.id)
+            }
+            "cart.checkout_initiated" if inbox("order").contains(&event.id) => {
+                event.order.as_ref().is_some_and(|order| evidence.orders.contains_key(order))
+            }
+            "order.created" if inbox("payment").contains(&event.id) => {
+                event.order.as_ref().is_some_and(|order| evidence.payments.contains_key(order))
+            }
+            "order.created" | "order.cancelled" if inbox("inventory").contains(&event.id) => {
+                event.order.as_ref().is_some_and(|order| evidence.holds.contains_key(order))
+            }
+            _ => continue,
+        };
+        found.expect(effect, subject, || {
+            format!("{} {} is marked processed, but had no effect", record.topic, show(event.id))
+        });
+    }
+    found
+}
+
+/// What became of every record for every reader: the letters, by group and place.
+struct Letters<'a> {
+    by_place: BTreeMap<(&'a str, &'a str, u32, u64), u64>,
+}
+
+impl<'a> Letters<'a> {
+    fn of(evidence: &'a Evidence) -> Self {
+        let mut by_place: BTreeMap<_, u64> = BTreeMap::new();
+        for letter in evidence.log.iter().filter_map(|record| record.letter.as_ref()) {
+            let (topic, partition, offset) = &letter.place;
+            *by_place.entry((letter.group.as_str(), topic.as_str(), *partition, *offset)).or_default() += 1;
+        }
+        Self { by_place }
+    }
+
+    fn has(&self, group: &str, record: &LogRecord) -> bool {
+        self.by_place.contains_key(&(group, &*record.topic, record.partition, record.offset))
+    }
+}
+
+/// Whether `record` is done with for a reader, in whatever way; none if it is none of its business.
+fn done(evidence: &Evidence, letters: &Letters<'_>, consumer: &str, group: &str, record: &LogRecord) -> Option<bool> {
+    if record.replay_group.as_deref().is_some_and(|only| only != group) {
+        return None;
+    }
+    let processed = record.event.as_ref().is_some_and(|event| {
+        evidence.inbox.get(consumer).is_some_and(|inbox| inbox.contains(&event.id))
+    });
+    Some(processed || letters.has(group, record))
+}
+
+pub(super) fn dead_letters_complete(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    let letters = Letters::of(evidence);
+    let mut replayed: BTreeSet<(&str, Id)> = BTreeSet::new();
+    for record in &evidence.log {
+        if let (Some(group), Some(event)) = (&record.replay_group, &record.event) {
+            replayed.insert((group, event.id));
+        }
+    }
+    for (consumer, group, topics) in facts::READERS {
+        let inbox = evidence.inbox.get(*consumer);
+        for record in evidence.log.iter().filter(|r| topics.contains(&&*r.topic) && evidence.covers(r.at)) {
+            let Some(done) = done(evidence, &letters, consumer, group, record) else { continue };
+            let place = ((*group).to_owned(), record.topic.to_string(), record.partition);
+            let pending = record.offset >= evidence.offsets.get(&place).copied().unwrap_or(0);
+            let at = || format!("{}/{}/{}", record.topic, record.partition, record.offset);
+            found.expect(done || pending, &record.key, || {
+                format!("{} was passed by {group}, but is neither processed nor a dead letter", at())
+            });
+            let processed = record.event.as_ref().is_some_and(|e| inbox.is_some_and(|i| i.contains(&e.id)));
+            if processed && letters.has(group, record) {
+                let replayed = record.event.as_ref().is_some_and(|e| replayed.contains(&(*group, e.id)));
+                found.expect(replayed, &record.key, || {
+                    format!("{} is both processed by {group} and a dead letter, and was never replayed", at())
+                });
+            }
+        }
+    }
+    for record in &evidence.log {
+        if let Some(letter) = &record.letter
+            && !letter.group.is_empty()
+        {
+            found.expect(letter.well_formed && letter.sha256_matches, &record.key, || {
+                format!("the dead letter at {}/{} does not hold its record byte for byte", record.partition, record.offset)
+            });
+        }
+    }
+    found
+}
+
+pub(super) fn no_commit_ahead(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    let letters = Letters::of(evidence);
+    let mut undone: BTreeMap<(&str, &str, u32), u64> = BTreeMap::new();
+    for (consumer, group, topics) in facts::READERS {
+        for record in evidence.log.iter().filter(|r| topics.contains(&&*r.topic) && evidence.covers(r.at)) {
+            if done(evidence, &letters, consumer, group, record) == Some(false) {
+                let place = (*group, &*record.topic, record.partition);
+                let first = undone.entry(place).or_insert(record.offset);
+                *first = record.offset.min(*first);
+            }
+        }
+    }
+    for ((group, topic, partition), committed) in &evidence.offsets {
+        let Some(&end) = evidence.ends.get(&(topic.clone(), *partition)) else { continue };
+        let first = undone.get(&(group.as_str(), topic.as_str(), *partition)).copied().unwrap_or(end);
+        found.expect(*committed <= first, topic, || {
+            format!("{group} committed {topic}/{partition} up to {committed}, but {first} is not done")
+        });
+    }
+    found
+}
+
+pub(super) fn retry_discipline(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    for record in &evidence.log {
+        let Some(letter) = record.letter.as_ref().filter(|letter| !letter.group.is_empty()) else { continue };
+        let took = letter.failed_at.saturating_sub(letter.original_timestamp);
+        let right = match letter.retries {
+            0 => true,
+            facts::RETRIES => took >= facts::RETRIES_TAKE_MS,
+            _ => false,
+        };
+        found.expect(right, &record.key, || {
+            format!("dead letter after {} retries, {took} ms after the record", letter.retries)
+        });
+    }
+    found
+}

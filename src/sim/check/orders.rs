@@ -1,0 +1,249 @@
+//! Orders: as they were asked for, at the price that was shown, along the saga, each once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::evidence::{Evidence, Id, LogRecord, Order, show};
+use super::{Findings, facts};
+use crate::sim::lab::history::{Bought, Ending, Entry, Operation};
+
+const NO_HISTORY: &str = "no client history was kept";
+
+/// Checkouts in the history: who, how it ended, which order, what was bought.
+fn checkouts(history: &[Entry]) -> impl Iterator<Item = (&Entry, Option<&String>, &Vec<Bought>)> {
+    history.iter().filter_map(|entry| match &entry.operation {
+        Operation::Checkout { order, items, .. } => Some((entry, order.as_ref(), items)),
+        _ => None,
+    })
+}
+
+pub(super) fn none_lost_or_doubled(evidence: &Evidence) -> Findings {
+    let Some(history) = &evidence.history else { return Findings::not_applicable(NO_HISTORY) };
+    let mut found = Findings::default();
+    let mut answered: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut unclear: BTreeMap<&str, u64> = BTreeMap::new();
+    for (entry, order, _) in checkouts(history) {
+        match (entry.ending, order) {
+            (Ending::Ok, Some(order)) => {
+                answered.entry(&entry.who).or_default().insert(order);
+                found.expect(evidence.orders.contains_key(order), order, || {
+                    format!("{} was answered 202, but there is no such order", entry.who)
+                });
+            }
+            (Ending::Ok, None) => {
+                found.expect(false, &entry.who, || "a checkout was answered without an order id".into());
+            }
+            (Ending::Info, _) => *unclear.entry(&entry.who).or_default() += 1,
+            (Ending::Fail, _) => {}
+        }
+    }
+    let begun = history.iter().map(|entry| entry.sent).min().unwrap_or(i64::MAX);
+    let mut made: BTreeMap<&str, u64> = BTreeMap::new();
+    for order in evidence.orders.values().filter(|order| order.created_at >= begun) {
+        *made.entry(&order.user).or_default() += 1;
+    }
+    for (user, made) in made {
+        let known = answered.get(user).map_or(0, BTreeSet::len) as u64;
+        let unclear = unclear.get(user).copied().unwrap_or(0);
+        found.expect((known..=known + unclear).contains(&made), user, || {
+            format!("{made} orders, but {known} were answered and {unclear} attempts had no answer")
+        });
+    }
+    found
+}
+
+pub(super) fn no_phantom(evidence: &Evidence) -> Findings {
+    let Some(history) = &evidence.history else { return Findings::not_applicable(NO_HISTORY) };
+    let mut found = Findings::default();
+    let mut asked: BTreeMap<&str, Vec<(&str, &Vec<Bought>)>> = BTreeMap::new();
+    let mut unclear: BTreeSet<&str> = BTreeSet::new();
+    for (entry, order, items) in checkouts(history) {
+        match (entry.ending, order) {
+            (Ending::Ok, Some(order)) => asked.entry(order).or_default().push((&entry.who, items)),
+            (Ending::Info, _) => drop(unclear.insert(&entry.who)),
+            _ => {}
+        }
+    }
+    let begun = history.iter().map(|entry| entry.sent).min().unwrap_or(i64::MAX);
+    for (id, order) in evidence.orders.iter().filter(|(_, order)| order.created_at >= begun) {
+        let same = |(who, items): &(&str, &Vec<Bought>)| {
+            let lines = items.iter().map(|l| (l.product.clone(), l.quantity as i64, l.price));
+            *who == order.user && lines.collect::<BTreeSet<_>>() == order.items.iter().cloned().collect()
+        };
+        let wanted = match asked.get(id.as_str()) {
+            Some(asked) => asked.iter().all(same),
+            None => unclear.contains(order.user.as_str()),
+        };
+        found.expect(wanted, id, || format!("{} did not ask for {:?}", order.user, order.items));
+    }
+    found
+}
+
+pub(super) fn price_truth(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    for (id, order) in &evidence.orders {
+        let sum: i64 = order.items.iter().map(|(_, quantity, price)| quantity * price).sum();
+        found.expect(sum == order.total, id, || format!("lines add up to {sum}, total is {}", order.total));
+        for (product, _, price) in &order.items {
+            let oldest = order.created_at - facts::PRICE_STALENESS_MS;
+            let history = evidence.prices.get(product).map(Vec::as_slice).unwrap_or_default();
+            let valid = history.iter().enumerate().any(|(n, known)| {
+                let until = history.get(n + 1).map_or(i64::MAX, |next| next.since);
+                known.price == *price && known.since <= order.created_at && until >= oldest
+            });
+            found.expect(valid, id, || {
+                format!("{product} was sold at {price}, which it did not cost within the last minute")
+            });
+        }
+    }
+    found
+}
+
+pub(super) fn legal_history(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    for (id, order) in &evidence.orders {
+        let path: Vec<&str> = order.steps.iter().map(|(_, status, _)| status.as_str()).collect();
+        let legal = matches!(
+            path.as_slice(),
+            ["PENDING"]
+                | ["PENDING", "PAID"]
+                | ["PENDING", "PAID", "FULFILLED"]
+                | ["PENDING", "CANCELLED"]
+                | ["PENDING", "PAID", "CANCELLED"]
+                | ["CANCELLED"]
+        );
+        let counted = order.steps.iter().map(|(version, ..)| *version).eq(1..=order.version);
+        let last = path.last().copied() == Some(order.status.as_str());
+        found.expect(legal && counted && last, id, || {
+            format!("history {path:?}, status {}, version {}", order.status, order.version)
+        });
+        let paid = path.contains(&"PAID") || order.status == "FULFILLED";
+        found.expect(paid == order.payment.is_some(), id, || {
+            format!("history {path:?}, payment {:?}", order.payment)
+        });
+    }
+    found
+}
+
+/// The distinct events of one order, by topic: id, cause.
+type Told<'a> = BTreeMap<&'a str, BTreeMap<Id, Option<Id>>>;
+
+pub(super) fn causal_saga(evidence: &Evidence) -> Findings {
+    let mut found = Findings::default();
+    let mut told: BTreeMap<&str, Told<'_>> = BTreeMap::new();
+    let mut known: BTreeSet<Id> = BTreeSet::new();
+    for LogRecord { topic, event, .. } in &evidence.log {
+        let Some(event) = event else { continue };
+        known.insert(event.id);
+        if let Some(order) = &event.order {
+            told.entry(order).or_default().entry(topic).or_default().insert(event.id, event.cause);
+        }
+    }
+    for (id, order) in &evidence.orders {
+        let begun = evidence.checkouts.get(id).copied().unwrap_or(order.created_at);
+        if !evidence.covers(begun) {
+            continue;
+        }
+        let empty = Told::new();
+        let saga = Saga { told: told.get(id.as_str()).unwrap_or(&empty) };
+        for problem in saga.problems(order) {
+            found.violated(id, problem);
+        }
+        found.evaluated += 1;
+    }
+    for record in &evidence.log {
+        if let Some(event) = &record.event
+            && let Some(cause) = event.cause
+            && evidence.covers(event.timestamp)
+        {
+            let there = known.contains(&cause) || evidence.since > i64::MIN;
+            found.expect(there, event.order.as_deref().unwrap_or(&record.key), || {
+                format!("{} {} names a cause {} that is not in the log", record.topic, show(event.id), show(cause))
+            });
+        }
+    }
+    found
+}
+
+struct Saga<'a> {
+    told: &'a Told<'a>,
+}
+
+impl Saga<'_> {
+    fn count(&self, topic: &str) -> usize {
+        self.told.get(topic).map_or(0, BTreeMap::len)
+    }
+
+    /// Whether every event of `topic` was caused by one of `causes`.
+    fn follows(&self, topic: &str, causes: &[&str]) -> bool {
+        let caused = |cause: &Option<Id>| {
+            let by = |from: &&str| {
+                cause.is_some_and(|cause| self.told.get(*from).is_some_and(|e| e.contains_key(&cause)))
+            };
+            causes.iter().any(by)
+        };
+        self.told.get(topic).is_none_or(|events| events.values().all(caused))
+    }
+
+    fn problems(&self, order: &Order) -> Vec<String> {
+        let mut problems = vec![];
+        let mut expect = |good: bool, text: String| {
+            if !good {
+                problems.push(text);
+            }
+        };
+        let path: Vec<&str> = order.steps.iter().map(|(_, status, _)| status.as_str()).collect();
+        let was = |status: &str| usize::from(path.contains(&status));
+        let exactly = [
+            ("cart.checkout_initiated", 1),
+            ("order.created", was("PENDING")),
+            ("order.confirmed", was("PAID")),
+            ("order.cancelled", was("CANCELLED")),
+            ("notification.send", was("FULFILLED") + was("CANCELLED")),
+        ];
+        for (topic, wanted) in exactly {
+            let count = self.count(topic);
+            expect(count == wanted, format!("{count} {topic} events, history {path:?}"));
+        }
+        let (processed, failed) = (self.count("payment.processed"), self.count("payment.failed"));
+        expect(processed + failed <= 1, format!("{processed} payments processed, {failed} failed"));
+        expect(was("PAID") <= processed, "paid without payment.processed".into());
+        let (reserved, refused) =
+            (self.count("inventory.reserved"), self.count("inventory.reservation_failed"));
+        expect(reserved + refused <= was("PAID"), format!("{reserved} reserved, {refused} refused"));
+        expect(was("FULFILLED") <= reserved, "fulfilled without inventory.reserved".into());
+        for topic in ["inventory.released", "payment.refunded"] {
+            let count = self.count(topic);
+            expect(count <= was("CANCELLED"), format!("{count} {topic} events, history {path:?}"));
+        }
+        let order_of_causes: [(&str, &[&str]); 8] = [
+            ("order.created", &["cart.checkout_initiated"]),
+            ("payment.processed", &["order.created", "order.cancelled"]),
+            ("payment.failed", &["order.created", "order.cancelled"]),
+            ("order.confirmed", &["payment.processed"]),
+            ("inventory.reserved", &["order.confirmed"]),
+            ("inventory.reservation_failed", &["order.confirmed"]),
+            ("inventory.released", &["order.cancelled"]),
+            ("payment.refunded", &["order.cancelled"]),
+        ];
+        for (topic, causes) in order_of_causes {
+            expect(self.follows(topic, causes), format!("{topic} was not caused by {}", causes.join(" or ")));
+        }
+        problems
+    }
+}
+
+pub(super) fn idempotent_api(evidence: &Evidence) -> Findings {
+    let Some(history) = &evidence.history else { return Findings::not_applicable(NO_HISTORY) };
+    let mut found = Findings::default();
+    let mut answers: BTreeMap<(&str, &str), Vec<(&Option<String>, &Option<String>)>> = BTreeMap::new();
+    for entry in history.iter().filter(|entry| entry.ending == Ending::Ok) {
+        if let Operation::Checkout { key: Some(key), order, body, .. } = &entry.operation {
+            answers.entry((&entry.who, key)).or_default().push((order, body));
+        }
+    }
+    for ((who, key), answers) in answers.iter().filter(|(_, answers)| answers.len() > 1) {
+        let same = answers.iter().all(|answer| answer == &answers[0]);
+        found.expect(same, who, || format!("the key {key} got different answers: {answers:?}"));
+    }
+    found
+}

@@ -1,0 +1,297 @@
+//! A run in real time: against a shop of our own in this process, or against somebody else's.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::check::{self, Evidence, REQUIRED_OF_RUNS, Sources, Verdict};
+use super::lab::wire::{Target, WireClient};
+use super::lab::{self, Crowd, Workload};
+use super::report::{Backend, Mode, Parts, Report};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::sqlite::Schema;
+use crate::adapters::store::SqliteSnapshot;
+use crate::app::embedded::Environment;
+use crate::app::folder::{self, ThrowAway};
+use crate::app::shop::Listener;
+use crate::app::{DataFolder, Embedded, Settings, Shop};
+use crate::http::listen;
+use crate::ports::Clock;
+use crate::ports::store::{Store, query};
+
+/// The client's history within a data folder.
+pub const HISTORY: &str = "history.jsonl";
+/// How long the shop may take for nothing at all while it drains.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long an order is followed: past its deadlines, a shopper has given up.
+const FOLLOW_MAX: Duration = Duration::from_secs(120);
+
+/// What a run is made of.
+pub struct Plan {
+    /// How people behave.
+    pub workload: Workload,
+    /// How the shop is set.
+    pub settings: Settings,
+    /// Keep the data in this folder; none: a throw-away one.
+    pub data: Option<PathBuf>,
+    /// Somebody else's shop; none: our own.
+    pub target: Option<Target>,
+    /// Keep a throw-away folder.
+    pub keep: bool,
+    /// The command that repeats it.
+    pub replay: String,
+}
+
+/// What a run is doing, for whoever watches.
+#[derive(Clone, Default)]
+pub struct Watch {
+    inner: Arc<Mutex<Watched>>,
+}
+
+#[derive(Default)]
+struct Watched {
+    phase: &'static str,
+    crowd: Option<Arc<Crowd>>,
+    waiting: u64,
+}
+
+impl Watch {
+    fn phase(&self, phase: &'static str) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).phase = phase;
+    }
+
+    fn crowd(&self, crowd: &Arc<Crowd>) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).crowd = Some(Arc::clone(crowd));
+    }
+
+    fn waiting(&self, waiting: u64) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).waiting = waiting;
+    }
+
+    /// The phase, the crowd if it is in, and what the shop still has to do.
+    pub fn look(&self) -> (&'static str, Option<Arc<Crowd>>, u64) {
+        let watched = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        (watched.phase, watched.crowd.clone(), watched.waiting)
+    }
+}
+
+/// Runs, drains, checks and reports.
+pub async fn run(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
+    match plan.target.clone() {
+        Some(target) => against(plan, target, watch).await,
+        None => own(plan, watch).await,
+    }
+}
+
+async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
+    watch.phase("starting the shop");
+    let env = Environment::system();
+    let clock = Arc::clone(&env.clock);
+    let mut throw_away = None;
+    let path = match &plan.data {
+        Some(path) => path.clone(),
+        None => {
+            let name = format!("ecom-simulate-{}-{}", std::process::id(), clock.now().millis());
+            throw_away.insert(ThrowAway::new(&name)?).path().to_owned()
+        }
+    };
+    let owned = DataFolder::open(&path)?;
+    let embedded = Embedded::open(&owned, &plan.settings, env)?;
+    embedded.note_start().await?;
+    let shop = Shop::build(&plan.settings, embedded.ports.clone(), |ports| ports);
+    shop.create_topics().await?;
+    shop.start().await?;
+    shop.seed_catalogue().await?;
+    let address = listen_on_loopback(&shop).await?;
+    settle(embedded.ports.store.as_ref(), &embedded.ports, watch).await?;
+
+    let started = clock.elapsed();
+    let client = Arc::new(WireClient::new(Target::gateway(&address)));
+    let ports = &embedded.ports;
+    let crowd = Crowd::new(plan.workload.clone(), client, Arc::clone(&ports.clock), Arc::clone(&ports.spawn), FOLLOW_MAX);
+    let crowd = Arc::new(crowd);
+    watch.crowd(&crowd);
+    watch.phase("shopping");
+    lab::run(&crowd).await.map_err(|e| anyhow!("the shop does not answer: {e}"))?;
+    watch.phase("draining");
+    settle(embedded.ports.store.as_ref(), &embedded.ports, watch).await?;
+    let duration_ms = (clock.elapsed() - started).as_millis() as u64;
+    let late = shop.drain(Duration::from_secs(10)).await;
+    if !late.is_empty() {
+        tracing::warn!(parts = late.join(", "), "not finished in time");
+    }
+    embedded.note_end().await?;
+    embedded.close();
+
+    watch.phase("checking");
+    std::fs::write(path.join(HISTORY), crowd.history.to_lines()).context("cannot write the history")?;
+    let (evidence, verdict) = judge_folder(&path, REQUIRED_OF_RUNS).await?;
+    let parts = Parts {
+        mode: Mode::Live,
+        backend: Backend::embedded(),
+        workload: Some(plan.workload),
+        duration_ms,
+        trace_hash: None,
+        replay: plan.replay,
+    };
+    let mut report = Report::new(parts, &crowd.stats, &evidence, verdict);
+    let keep = plan.keep || plan.data.is_some() || !report.passed();
+    if keep {
+        report.data = Some(path.display().to_string());
+        throw_away.iter_mut().for_each(ThrowAway::keep);
+    }
+    Ok(report)
+}
+
+async fn listen_on_loopback(shop: &Shop) -> anyhow::Result<String> {
+    let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
+    let address = format!("http://{}", bound.address);
+    let (router, stop) = (shop.router(Listener::Gateway, OpenApiRouter::new()), shop.stop.clone());
+    let mut once = Some((bound, router, stop));
+    shop.run_part("gateway", move || {
+        let once = once.take();
+        async move {
+            match once {
+                Some((bound, router, stop)) => listen::serve(bound, router, stop).await,
+                None => std::future::pending().await,
+            }
+        }
+    });
+    Ok(address)
+}
+
+/// What the shop still has to do: unpublished events, open orders, charges, refunds and mails.
+const TO_DO: &str = "select
+   (select count(*) from outbox_events where published = 'N'),
+   (select count(*) from orders where deadline is not null),
+   (select count(*) from checkouts) - (select count(*) from orders),
+   (select count(*) from payments where next_attempt_at is not null),
+   (select count(*) from notifications where next_attempt_at is not null)";
+
+async fn to_do(store: &dyn Store) -> anyhow::Result<u64> {
+    let rows = query(store, TO_DO, vec![]).await?;
+    let row = rows.first().context("no answer")?;
+    (0..5).map(|at| Ok(row.int(at)?.max(0) as u64)).sum()
+}
+
+/// Waits until nothing is left to do; gives up when nothing moves for a while.
+async fn settle(
+    store: &dyn Store,
+    ports: &crate::app::Ports,
+    watch: &Watch,
+) -> anyhow::Result<()> {
+    let clock = ports.clock.as_ref();
+    let mut last = (u64::MAX, clock.elapsed());
+    loop {
+        let lag: u64 = ports.bus.groups().await?.iter().map(|group| group.lag).sum();
+        let waiting = to_do(store).await? + lag;
+        watch.waiting(waiting);
+        if waiting == 0 {
+            return Ok(());
+        }
+        if waiting != last.0 {
+            last = (waiting, clock.elapsed());
+        } else if clock.elapsed() - last.1 > DRAIN_PATIENCE {
+            return Ok(()); // the checker will say what is stuck
+        }
+        clock.sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Report> {
+    let env = Environment::system();
+    let started = env.clock.elapsed();
+    let client = Arc::new(WireClient::new(target));
+    let crowd = Arc::new(Crowd::new(
+        plan.workload.clone(),
+        client,
+        Arc::clone(&env.clock),
+        Arc::clone(&env.spawn),
+        FOLLOW_MAX,
+    ));
+    watch.crowd(&crowd);
+    watch.phase("shopping");
+    lab::run(&crowd).await.map_err(|e| {
+        crate::sim::Unreachable(format!("the target does not answer: {e}; is the shop running there?"))
+    })?;
+    watch.phase("draining");
+    if let Some(path) = &plan.data {
+        settle_from_outside(path, env.clock.as_ref(), watch).await?;
+    }
+    let duration_ms = (env.clock.elapsed() - started).as_millis() as u64;
+    watch.phase("checking");
+    let entries = crowd.history.entries();
+    let (evidence, verdict) = match &plan.data {
+        Some(path) => judge_with(path, Some(entries), REQUIRED_OF_RUNS).await?,
+        None => {
+            let evidence = Evidence::of_history_alone(entries);
+            let verdict = check::judge_history_alone(&evidence);
+            (evidence, verdict)
+        }
+    };
+    let parts = Parts {
+        mode: Mode::Target,
+        backend: if plan.data.is_some() { Backend::embedded() } else { Backend::unknown() },
+        workload: Some(plan.workload),
+        duration_ms,
+        trace_hash: None,
+        replay: plan.replay,
+    };
+    Ok(Report::new(parts, &crowd.stats, &evidence, verdict))
+}
+
+/// Waits until the running shop that owns `path` has nothing left to do.
+async fn settle_from_outside(
+    path: &Path,
+    clock: &dyn crate::ports::Clock,
+    watch: &Watch,
+) -> anyhow::Result<()> {
+    let shop = SqliteSnapshot::open(&folder::shop_db(path), Schema::SHOP)?;
+    let mut last = (u64::MAX, clock.elapsed());
+    loop {
+        let waiting = to_do(&shop).await?;
+        watch.waiting(waiting);
+        if waiting != last.0 {
+            last = (waiting, clock.elapsed());
+        }
+        let still = clock.elapsed() - last.1;
+        // Offsets are committed a moment after the last change shows.
+        if waiting == 0 && still > Duration::from_secs(2) || still > DRAIN_PATIENCE {
+            return Ok(());
+        }
+        clock.sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Checks what a folder holds, with the history that lies beside it.
+pub async fn judge_folder(
+    path: &Path,
+    required: &[check::Invariant],
+) -> anyhow::Result<(Evidence, Verdict)> {
+    let file = path.join(HISTORY);
+    let history = match std::fs::read_to_string(&file) {
+        Ok(text) => Some(
+            lab::History::parse_lines(&text)
+                .map_err(|e| anyhow!("{} is not a client history: {e}", file.display()))?,
+        ),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(e).with_context(|| format!("cannot read {}", file.display())),
+    };
+    judge_with(path, history, required).await
+}
+
+async fn judge_with(
+    path: &Path,
+    history: Option<Vec<lab::history::Entry>>,
+    required: &[check::Invariant],
+) -> anyhow::Result<(Evidence, Verdict)> {
+    let shop = SqliteSnapshot::open(&folder::shop_db(path), Schema::SHOP)?;
+    let outside = SqliteSnapshot::open(&folder::outside_db(path), Schema::OUTSIDE)?;
+    let now = SystemClock::default().now().millis();
+    let evidence = Evidence::read(Sources { shop: &shop, outside: &outside, history, now }).await?;
+    let verdict = check::judge(&evidence, required);
+    Ok((evidence, verdict))
+}

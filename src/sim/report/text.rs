@@ -1,0 +1,101 @@
+//! The report for people.
+
+use std::fmt::Write;
+
+use super::Report;
+use crate::bench::Percentiles;
+use crate::sim::check::{CheckResult, Status};
+
+pub(super) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    let _ = write_all(&mut out, report);
+    out
+}
+
+fn write_all(out: &mut String, r: &Report) -> std::fmt::Result {
+    if let Some(workload) = &r.workload {
+        let seconds = workload.arrivals.as_secs_f64();
+        writeln!(
+            out,
+            "{} run: {} shoppers within {seconds:.0} s, {} sellers, think times × {}, seed {}",
+            r.mode, workload.users, workload.sellers, workload.think_scale, workload.seed
+        )?;
+        let dropped = match r.load.dropped {
+            0 => String::new(),
+            n => format!(", {n} DROPPED"),
+        };
+        writeln!(
+            out,
+            "load       {} sessions offered, {} started{dropped}; {} requests; {} carts left behind; sellers acted {} times",
+            r.load.offered, r.load.sessions, r.load.requests, r.load.abandoned, r.load.seller_actions
+        )?;
+        if !r.load.http_errors.is_empty() {
+            let all: Vec<String> = r.load.http_errors.iter().map(|(k, n)| format!("{n} × {k}")).collect();
+            writeln!(out, "errors     {}", all.join(", "))?;
+        }
+    }
+    let o = &r.orders;
+    let reasons: Vec<String> = o.by_reason.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    writeln!(
+        out,
+        "orders     {} placed: {} fulfilled, {} cancelled{reasons}, {} stuck",
+        o.placed, o.fulfilled, o.cancelled, o.stuck
+    )?;
+    if r.workload.is_some() {
+        let seconds = r.duration_ms as f64 / 1_000.0;
+        writeln!(
+            out,
+            "throughput {} orders/s, {} events/s over {seconds:.1} s",
+            r.throughput.orders_per_s, r.throughput.events_per_s
+        )?;
+        percentiles(out, "checkout answered", &r.latency_ms.checkout_http)?;
+        percentiles(out, "checkout to final", &r.latency_ms.checkout_to_terminal)?;
+        if r.load.lag_ms_max > 10 {
+            writeln!(out, "note       the lab itself was up to {} ms late: latencies include that", r.load.lag_ms_max)?;
+        }
+    }
+    writeln!(out)?;
+    r.verdict.checks.iter().try_for_each(|check| check_line(out, check))?;
+    for story in &r.stories {
+        writeln!(out, "\n{}", story.order)?;
+        for moment in &story.moments {
+            writeln!(out, "  {}  {:<8} {}", moment.at, moment.source, moment.text)?;
+        }
+    }
+    writeln!(out)?;
+    if let Some(hash) = &r.trace_hash {
+        writeln!(out, "trace hash: {hash}")?;
+    }
+    if let Some(data) = &r.data {
+        writeln!(out, "data: {data}")?;
+    }
+    if !r.verdict.missing.is_empty() {
+        let missing: Vec<&str> = r.verdict.missing.iter().map(|id| id.as_str()).collect();
+        writeln!(out, "not exercised, but should be: {}; let more happen", missing.join(", "))?;
+    }
+    writeln!(out, "verdict: {}", r.verdict.result)?;
+    writeln!(out, "replay: {}", r.replay)
+}
+
+fn percentiles(out: &mut String, name: &str, p: &Percentiles) -> std::fmt::Result {
+    writeln!(
+        out,
+        "{name}  p50 {} ms, p90 {} ms, p99 {} ms, p99.9 {} ms, max {} ms",
+        p.p50, p.p90, p.p99, p.p999, p.max
+    )
+}
+
+fn check_line(out: &mut String, check: &CheckResult) -> std::fmt::Result {
+    let (mark, what) = match check.status {
+        Status::Pass => ("✓", format!("{} looked at", check.evaluated)),
+        Status::Fail => ("✗", format!("{} of {} WRONG", check.violations, check.evaluated)),
+        Status::NotExercised => ("-", "not exercised".to_owned()),
+        Status::NotApplicable => ("·", format!("n/a: {}", check.reason.as_deref().unwrap_or_default())),
+    };
+    writeln!(out, "  {mark} {:<4}{:<50} {what}", check.id, check.name)?;
+    for example in &check.examples {
+        writeln!(out, "      {}: {}", example.subject, example.detail)?;
+    }
+    Ok(())
+}
