@@ -17,6 +17,7 @@ use crate::sim::lab::Workload;
 use crate::sim::lab::wire::Target;
 use crate::sim::live::{self, Plan, Watch};
 use crate::sim::report::Report;
+use crate::sim::virtual_time::{self, Trace};
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -165,6 +166,9 @@ pub(super) fn run(args: &SimulateArgs, settings: &Settings) -> anyhow::Result<Ex
     let seed = args.seed.unwrap_or_else(|| system_randomness().stream("seed").below(1 << 32));
     let workload = args.workload(seed)?;
     let settings = args.settings(settings, seed)?;
+    if args.virtual_time || args.check_determinism {
+        return in_virtual_time(args, virtual_time::Plan { workload, settings, replay: args.replay(seed) });
+    }
     let target = args.target.as_deref().map(Target::parse).transpose();
     let target = target.map_err(|text| WithExit(Exit::Usage, text))?;
     let plan = Plan {
@@ -181,6 +185,23 @@ pub(super) fn run(args: &SimulateArgs, settings: &Settings) -> anyhow::Result<Ex
         Some(report) => finish(args, &report),
         None => Ok(Exit::Interrupted),
     }
+}
+
+fn in_virtual_time(args: &SimulateArgs, plan: virtual_time::Plan) -> anyhow::Result<Exit> {
+    if !args.check_determinism {
+        let ran = virtual_time::run(plan, Trace::default())?;
+        return finish(args, &ran.report);
+    }
+    let (ran, difference) = virtual_time::compare(&plan)?;
+    if let Some(difference) = difference {
+        output::say(format!(
+            "NOT DETERMINISTIC: the runs part at step {}\n  first:  {}\n  second: {}",
+            difference.step, difference.first, difference.second
+        ));
+        return Ok(Exit::Nondeterminism);
+    }
+    output::say(format!("deterministic: two runs of {} steps are the same", ran.trace.steps()));
+    finish(args, &ran.report)
 }
 
 /// The report, or none if somebody lost patience.

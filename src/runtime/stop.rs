@@ -2,38 +2,34 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::{Either, select};
-use tokio::sync::watch;
+
+use crate::ports::Signal;
 
 /// Whether it is time to end.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Stop {
-    said: Arc<watch::Sender<bool>>,
-}
-
-impl Default for Stop {
-    fn default() -> Self {
-        Self { said: Arc::new(watch::Sender::new(false)) }
-    }
+    said: Arc<AtomicBool>,
+    signal: Signal,
 }
 
 impl Stop {
     /// Says it.
     pub fn say(&self) {
-        self.said.send_replace(true);
+        self.said.store(true, Ordering::SeqCst);
+        self.signal.give();
     }
 
     /// Whether it was said.
     pub fn is_said(&self) -> bool {
-        *self.said.borrow()
+        self.said.load(Ordering::SeqCst)
     }
 
     /// Completes when it is said.
     pub async fn heard(&self) {
-        let mut said = self.said.subscribe();
-        // An error would mean that nobody can say it any more, but we hold a sender ourselves.
-        let _ = said.wait_for(|said| *said).await;
+        self.signal.until(|| self.is_said()).await;
     }
 
     /// Runs `work` until it is done, or until the word is said; none if that came first.

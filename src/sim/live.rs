@@ -19,7 +19,7 @@ use crate::app::folder::{self, ThrowAway};
 use crate::app::shop::Listener;
 use crate::app::{DataFolder, Embedded, Settings, Shop};
 use crate::http::listen;
-use crate::ports::Clock;
+use crate::ports::{Clock, EventBus};
 use crate::ports::store::{Store, query};
 
 /// The client's history within a data folder.
@@ -106,7 +106,7 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
     shop.start().await?;
     shop.seed_catalogue().await?;
     let address = listen_on_loopback(&shop).await?;
-    settle(embedded.ports.store.as_ref(), &embedded.ports, watch).await?;
+    settle(&embedded, watch).await?;
 
     let started = clock.elapsed();
     let client = Arc::new(WireClient::new(Target::gateway(&address)));
@@ -117,7 +117,7 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
     watch.phase("shopping");
     lab::run(&crowd).await.map_err(|e| anyhow!("the shop does not answer: {e}"))?;
     watch.phase("draining");
-    settle(embedded.ports.store.as_ref(), &embedded.ports, watch).await?;
+    settle(&embedded, watch).await?;
     let duration_ms = (clock.elapsed() - started).as_millis() as u64;
     let late = shop.drain(Duration::from_secs(10)).await;
     if !late.is_empty() {
@@ -146,6 +146,12 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+async fn settle(embedded: &Embedded, watch: &Watch) -> anyhow::Result<()> {
+    let ports = &embedded.ports;
+    let settling = Settling { store: ports.store.as_ref(), bus: Some(ports.bus.as_ref()) };
+    settling.wait(ports.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await
+}
+
 async fn listen_on_loopback(shop: &Shop) -> anyhow::Result<String> {
     let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
     let address = format!("http://{}", bound.address);
@@ -171,33 +177,51 @@ const TO_DO: &str = "select
    (select count(*) from payments where next_attempt_at is not null),
    (select count(*) from notifications where next_attempt_at is not null)";
 
-async fn to_do(store: &dyn Store) -> anyhow::Result<u64> {
-    let rows = query(store, TO_DO, vec![]).await?;
-    let row = rows.first().context("no answer")?;
-    (0..5).map(|at| Ok(row.int(at)?.max(0) as u64)).sum()
+/// What a shop still has to do, seen in its tables and, where it can be reached, on its bus.
+pub struct Settling<'a> {
+    /// The tables.
+    pub store: &'a dyn Store,
+    /// The bus.
+    pub bus: Option<&'a dyn EventBus>,
 }
 
-/// Waits until nothing is left to do; gives up when nothing moves for a while.
-async fn settle(
-    store: &dyn Store,
-    ports: &crate::app::Ports,
-    watch: &Watch,
-) -> anyhow::Result<()> {
-    let clock = ports.clock.as_ref();
-    let mut last = (u64::MAX, clock.elapsed());
-    loop {
-        let lag: u64 = ports.bus.groups().await?.iter().map(|group| group.lag).sum();
-        let waiting = to_do(store).await? + lag;
-        watch.waiting(waiting);
-        if waiting == 0 {
-            return Ok(());
+impl Settling<'_> {
+    async fn to_do(&self) -> anyhow::Result<u64> {
+        let rows = query(self.store, TO_DO, vec![]).await?;
+        let row = rows.first().context("no answer")?;
+        let mut sum = 0;
+        for at in 0..5 {
+            sum += row.int(at)?.max(0) as u64;
         }
-        if waiting != last.0 {
-            last = (waiting, clock.elapsed());
-        } else if clock.elapsed() - last.1 > DRAIN_PATIENCE {
-            return Ok(()); // the checker will say what is stuck
+        if let Some(bus) = self.bus {
+            sum += bus.groups().await?.iter().map(|group| group.lag).sum::<u64>();
         }
-        clock.sleep(Duration::from_millis(50)).await;
+        Ok(sum)
+    }
+
+    /// Waits until nothing is left to do; gives up when nothing has moved for `patience`: the checker
+    /// will say what is stuck.
+    pub async fn wait(
+        &self,
+        clock: &dyn Clock,
+        patience: Duration,
+        show: impl Fn(u64),
+    ) -> anyhow::Result<()> {
+        let mut last = (u64::MAX, clock.elapsed());
+        loop {
+            let waiting = self.to_do().await?;
+            show(waiting);
+            if waiting != last.0 {
+                last = (waiting, clock.elapsed());
+            }
+            let still = clock.elapsed() - last.1;
+            // Without the bus to ask: offsets are committed a moment after the last change shows.
+            let settled = waiting == 0 && (self.bus.is_some() || still > Duration::from_secs(2));
+            if settled || still > patience {
+                return Ok(());
+            }
+            clock.sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
@@ -219,7 +243,9 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
     })?;
     watch.phase("draining");
     if let Some(path) = &plan.data {
-        settle_from_outside(path, env.clock.as_ref(), watch).await?;
+        let shop = SqliteSnapshot::open(&folder::shop_db(path), Schema::SHOP)?;
+        let settling = Settling { store: &shop, bus: None };
+        settling.wait(env.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await?;
     }
     let duration_ms = (env.clock.elapsed() - started).as_millis() as u64;
     watch.phase("checking");
@@ -241,29 +267,6 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
         replay: plan.replay,
     };
     Ok(Report::new(parts, &crowd.stats, &evidence, verdict))
-}
-
-/// Waits until the running shop that owns `path` has nothing left to do.
-async fn settle_from_outside(
-    path: &Path,
-    clock: &dyn crate::ports::Clock,
-    watch: &Watch,
-) -> anyhow::Result<()> {
-    let shop = SqliteSnapshot::open(&folder::shop_db(path), Schema::SHOP)?;
-    let mut last = (u64::MAX, clock.elapsed());
-    loop {
-        let waiting = to_do(&shop).await?;
-        watch.waiting(waiting);
-        if waiting != last.0 {
-            last = (waiting, clock.elapsed());
-        }
-        let still = clock.elapsed() - last.1;
-        // Offsets are committed a moment after the last change shows.
-        if waiting == 0 && still > Duration::from_secs(2) || still > DRAIN_PATIENCE {
-            return Ok(());
-        }
-        clock.sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// Checks what a folder holds, with the history that lies beside it.

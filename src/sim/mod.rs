@@ -5,7 +5,7 @@ pub mod check;
 pub mod lab;
 pub mod live;
 pub mod report;
-//pub mod virtual_time;
+pub mod virtual_time;
 
 /// The shop that should be used cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,8 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use tokio::sync::watch;
-
+use crate::ports::Signal;
 use crate::ports::store::StoreError;
 
 /// Marks a log that could not be synced: what is on disk is unknown from then on.
@@ -28,28 +27,17 @@ pub struct JournalFigures {
 }
 
 /// What is committed and what is on disk, as counters of groups of jobs.
+#[derive(Default)]
 pub(super) struct Durability {
     committed: AtomicU64,
     rows: AtomicU64,
-    synced: watch::Sender<u64>,
+    synced: AtomicU64,
+    /// Given when `synced` has changed.
+    progress: Signal,
     wanted: Mutex<u64>,
     wake: Condvar,
     stopped: AtomicBool,
     figures: Mutex<JournalFigures>,
-}
-
-impl Default for Durability {
-    fn default() -> Self {
-        Self {
-            committed: AtomicU64::new(0),
-            rows: AtomicU64::new(0),
-            synced: watch::Sender::new(0),
-            wanted: Mutex::new(0),
-            wake: Condvar::new(),
-            stopped: AtomicBool::new(false),
-            figures: Mutex::default(),
-        }
-    }
 }
 
 impl Durability {
@@ -60,27 +48,39 @@ impl Durability {
 
     /// All that is committed is as durable as it will get (memory).
     pub(super) fn all_synced(&self) {
-        self.synced.send_replace(self.committed.load(Ordering::SeqCst));
+        self.reach(self.committed.load(Ordering::SeqCst));
+    }
+
+    fn reach(&self, synced: u64) {
+        self.synced.store(synced, Ordering::SeqCst);
+        self.progress.give();
+    }
+
+    fn synced(&self) -> u64 {
+        self.synced.load(Ordering::SeqCst)
     }
 
     pub(super) fn failed(&self) -> bool {
-        *self.synced.borrow() == FAILED
+        self.synced() == FAILED
     }
 
     pub(super) async fn wait(&self) -> Result<(), StoreError> {
         let target = self.committed.load(Ordering::SeqCst);
-        let mut synced = self.synced.subscribe();
-        if *synced.borrow() < target {
-            let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-            *wanted = target.max(*wanted);
-            drop(wanted);
-            self.wake.notify_one();
+        if self.synced() < target {
+            self.want(target);
+            self.progress.until(|| self.synced() >= target).await;
         }
-        let reached = synced.wait_for(|at| *at >= target).await.map(|at| *at);
-        match reached {
-            Ok(FAILED) | Err(_) => Err(StoreError::Broken("the journal could not be synced".into())),
-            Ok(_) => Ok(()),
+        if self.failed() {
+            return Err(StoreError::Broken("the journal could not be synced".into()));
         }
+        Ok(())
+    }
+
+    fn want(&self, target: u64) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        *wanted = target.max(*wanted);
+        drop(wanted);
+        self.wake.notify_one();
     }
 
     pub(super) fn figures(&self) -> JournalFigures {
@@ -125,7 +125,7 @@ pub(super) fn start(wal_path: &Path, durability: Arc<Durability>) -> Result<(), 
 #[expect(clippy::disallowed_methods, reason = "measures the disk, decides nothing")]
 fn run(wal: &File, durability: &Durability) {
     loop {
-        let done = *durability.synced.borrow();
+        let done = durability.synced();
         let mut wanted = durability.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         while *wanted <= done && !durability.stopped.load(Ordering::SeqCst) {
             wanted = durability.wake.wait(wanted).unwrap_or_else(PoisonError::into_inner);
@@ -135,11 +135,11 @@ fn run(wal: &File, durability: &Durability) {
         let started = std::time::Instant::now();
         if let Err(e) = wal.sync_data() {
             tracing::error!(error = %e, "the journal could not be synced; no more writes are taken");
-            durability.synced.send_replace(FAILED);
+            durability.reach(FAILED);
             return;
         }
         durability.note(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
-        durability.synced.send_replace(reached);
+        durability.reach(reached);
         if durability.stopped.load(Ordering::SeqCst) {
             return;
         }

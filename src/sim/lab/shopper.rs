@@ -16,9 +16,9 @@ use super::shelf::Shelf;
 use crate::ports::Dice;
 
 /// Pages in one session at most.
-const PAGES_MAX: f64 = 30.0;
+const PAGES_MAX: f64 = 20.0;
 /// Sessions of one shopper at most.
-const VISITS_MAX: usize = 3;
+const VISITS_MAX: usize = 2;
 /// Tries of one checkout at most.
 const CHECKOUT_TRIES: usize = 8;
 /// How long an order page asks the shop to wait for news.
@@ -72,16 +72,16 @@ impl Shopper {
     /// Sessions until the shopper stays away.
     pub(super) async fn visit(&mut self, intended: Duration) {
         self.intended = intended;
-        for _ in 0..VISITS_MAX {
+        for visit in 1..=VISITS_MAX {
             self.crowd.stats.load(|load| load.sessions += 1);
             self.session().await;
             self.crowd.stats.load(|load| load.ended += 1);
             let come_back = self.habits().come_back;
-            if self.crowd.is_closed() || !self.dice.chance(come_back) {
+            if visit == VISITS_MAX || self.crowd.is_closed() || !self.dice.chance(come_back) {
                 return;
             }
             self.crowd.stats.load(|load| load.offered += 1);
-            self.think_for(self.habits().think_ms * 4).await;
+            self.think_for(self.habits().think_ms * 2).await;
         }
     }
 

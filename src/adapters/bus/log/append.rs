@@ -129,7 +129,7 @@ impl Job for Append {
                 }
             }
             drop(state);
-            self.shared.pulse();
+            self.shared.pulse.give();
             self.appended.iter().map(|record| record.at.clone()).collect()
         });
         let _ = self.reply.send(outcome);

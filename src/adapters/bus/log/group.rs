@@ -163,15 +163,14 @@ impl Member {
 #[async_trait]
 impl Subscription for Member {
     async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
-        let mut pulse = self.shared.pulse.subscribe();
+        let mut pulse = self.shared.pulse.waiter();
         loop {
-            pulse.mark_unchanged();
+            pulse.catch_up();
             let records = self.take(max.max(1))?;
             if !records.is_empty() {
                 return Ok(records);
             }
-            let closed = || BusError::Unavailable("the log is closed".into());
-            pulse.changed().await.map_err(|_| closed())?;
+            pulse.wait().await;
         }
     }
 
@@ -188,6 +187,6 @@ impl Subscription for Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.shared.state().groups.leave(&self.group, self.id);
-        self.shared.pulse();
+        self.shared.pulse.give();
     }
 }

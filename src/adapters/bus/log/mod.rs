@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::adapters::sqlite::{Job, Journal, Tx};
 use crate::domain::Timestamp;
@@ -22,6 +22,7 @@ use crate::ports::bus::{
     BusError, EventBus, GroupOffset, NewRecord, PartitionInfo, Position, Record, Subscription,
     TopicInfo,
 };
+use crate::ports::Signal;
 use crate::ports::clock::Clock;
 use crate::ports::store::{Batch, Read, StoreError};
 use crate::values;
@@ -43,7 +44,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     /// Counts what readers may want to look at again: appends and changes of membership.
-    pulse: watch::Sender<u64>,
+    pulse: Signal,
 }
 
 #[derive(Default)]
@@ -62,10 +63,6 @@ struct Topic {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pulse(&self) {
-        self.pulse.send_modify(|count| *count += 1);
     }
 
     async fn write(&self, batch: Batch) -> Result<(), BusError> {
@@ -117,7 +114,7 @@ impl EmbeddedLog {
     /// The log on `journal`, with the topics and offsets that it holds.
     pub fn open(journal: Arc<Journal>, clock: Arc<dyn Clock>) -> Result<Self, BusError> {
         let state = load(&journal).map_err(bus_error)?;
-        let shared = Shared { journal, clock, state: Mutex::new(state), pulse: watch::Sender::new(0) };
+        let shared = Shared { journal, clock, state: Mutex::new(state), pulse: Signal::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -186,7 +183,7 @@ impl EventBus for EmbeddedLog {
         }
         let id = state.groups.join(group, joined);
         drop(state);
-        self.shared.pulse();
+        self.shared.pulse.give();
         Ok(Box::new(Member::new(Arc::clone(&self.shared), group.to_owned(), id)))
     }
 
