@@ -5,14 +5,15 @@
 //! world, embedded), [`app`] (how all of it is put together), [`http`], [`ops`], [`sim`] and [`cli`]
 //! (how people reach it).
 
+pub mod adapters;
 pub mod app;
 pub mod bench;
 pub mod cli;
 pub mod domain;
+pub mod events;
 pub mod http;
+pub mod ops;
+pub mod ports;
 pub mod runtime;
 pub mod services;
 pub mod sim;
-pub mod events;
-pub mod ports;
-pub mod adapters;

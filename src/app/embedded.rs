@@ -8,14 +8,14 @@ use super::{DataFolder, Ports, Settings};
 use crate::adapters::bus::EmbeddedLog;
 use crate::adapters::cache::MemoryCache;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::gateway::{SharedDials, SimulatedGateway};
+use crate::adapters::gateway::SimulatedGateway;
 use crate::adapters::holds::MemoryHolds;
 use crate::adapters::mail::LocalMailbox;
 use crate::adapters::random::system_randomness;
 use crate::adapters::spawn::TokioSpawn;
 use crate::adapters::sqlite::{Journal, Opened, Schema};
 use crate::adapters::store::SqliteStore;
-use crate::ports::{Batch, Clock, Randomness, Spawn, StoreError};
+use crate::ports::{Batch, Clock, Randomness, SharedDials, Spawn, StoreError};
 use crate::values;
 
 /// Adapters on a data folder, or in memory, and what can be done with them beyond their ports.
@@ -55,7 +55,11 @@ impl Environment {
 
 impl Embedded {
     /// Opens the databases of `folder`.
-    pub fn open(folder: &DataFolder, settings: &Settings, env: Environment) -> anyhow::Result<Self> {
+    pub fn open(
+        folder: &DataFolder,
+        settings: &Settings,
+        env: Environment,
+    ) -> anyhow::Result<Self> {
         let open = |path: std::path::PathBuf, schema: Schema| {
             let (journal, opened) = Journal::open(&path, schema)
                 .with_context(|| format!("cannot open {}", path.display()))?;
@@ -88,8 +92,12 @@ impl Embedded {
             0 => randomness.clone(),
             seed => Randomness::seeded(seed),
         };
-        let gateway =
-            SimulatedGateway::new(Arc::clone(&outside), Arc::clone(&clock), provider, dials.clone());
+        let gateway = SimulatedGateway::new(
+            Arc::clone(&outside),
+            Arc::clone(&clock),
+            provider,
+            dials.clone(),
+        );
         let mailbox = Arc::new(LocalMailbox::new(Arc::clone(&outside), Arc::clone(&clock)));
         let ports = Ports {
             bus: Arc::new(log.clone()),

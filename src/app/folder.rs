@@ -103,6 +103,12 @@ impl ServerNote {
     }
 }
 
+/// A token that nobody can guess.
+pub fn new_token() -> String {
+    let mut dice = crate::adapters::random::system_randomness().stream("admin-token");
+    format!("{:016x}{:016x}", dice.below(u64::MAX), dice.below(u64::MAX))
+}
+
 /// The file of the shop's tables and events in `folder`.
 pub fn shop_db(folder: &Path) -> PathBuf {
     folder.join("shop.db")

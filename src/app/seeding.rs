@@ -35,8 +35,18 @@ const FIRST: [(&str, &str, i64, u32); 20] = [
 ];
 
 const NOUNS: [&str; 12] = [
-    "charger", "adapter", "speaker", "tripod", "router", "backpack", "stylus", "projector", "earbuds",
-    "dock", "smart plug", "e-reader",
+    "charger",
+    "adapter",
+    "speaker",
+    "tripod",
+    "router",
+    "backpack",
+    "stylus",
+    "projector",
+    "earbuds",
+    "dock",
+    "smart plug",
+    "e-reader",
 ];
 
 /// The first `count` products; those after the twentieth are drawn from `dice`.

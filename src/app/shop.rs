@@ -11,6 +11,7 @@ use super::{Ports, Settings};
 use crate::domain::closed_set::closed_set;
 use crate::events::Topic;
 use crate::http::layers::{self, LayerDeps};
+use crate::http::listen::{self, Bound};
 use crate::http::{openapi, probes};
 use crate::ports::Signal;
 use crate::runtime::effects::EffectRunner;
@@ -130,7 +131,9 @@ impl Shop {
     }
 
     /// Every change of an order's status from now on.
-    pub fn order_changes(&self) -> tokio::sync::broadcast::Receiver<crate::services::desk::OrderChange> {
+    pub fn order_changes(
+        &self,
+    ) -> tokio::sync::broadcast::Receiver<crate::services::desk::OrderChange> {
         self.bells.orders.subscribe()
     }
 
@@ -284,6 +287,21 @@ impl Shop {
         self.supervisor.run(name, make);
     }
 
+    /// Serves a listener's router until the shop stops. `extra` is merged into the gateway's.
+    pub fn listen(&self, listener: Listener, bound: Bound, extra: OpenApiRouter) {
+        let mut once = Some((bound, self.router(listener, extra), self.stop.clone()));
+        self.supervisor.run(listener.as_str(), move || {
+            let once = once.take();
+            async move {
+                match once {
+                    Some((bound, router, stop)) => listen::serve(bound, router, stop).await,
+                    // Its socket is gone with it; the rest of the shop goes on.
+                    None => std::future::pending().await,
+                }
+            }
+        });
+    }
+
     /// The router of a listener. `extra` is merged into the gateway's.
     pub fn router(&self, listener: Listener, extra: OpenApiRouter) -> axum::Router {
         let s = &self.services;
@@ -291,7 +309,9 @@ impl Shop {
             Listener::Cart => crate::services::cart::api::routes(Arc::clone(&s.carts)),
             Listener::Order => crate::services::order::api::routes(Arc::clone(&s.orders)),
             Listener::Payment => crate::services::payment::api::routes(Arc::clone(&s.payments)),
-            Listener::Inventory => crate::services::inventory::api::routes(Arc::clone(&s.inventory)),
+            Listener::Inventory => {
+                crate::services::inventory::api::routes(Arc::clone(&s.inventory))
+            }
             Listener::Notification => {
                 crate::services::notification::api::routes(Arc::clone(&s.notifications))
             }
@@ -309,7 +329,8 @@ impl Shop {
             return layers::wrap(api.split_for_parts().0.merge(health), &deps);
         }
         let probes = probes::routes(self.health.clone(), Arc::clone(&self.meters));
-        let all = OpenApiRouter::with_openapi(openapi::document()).merge(api).merge(probes).merge(extra);
+        let all =
+            OpenApiRouter::with_openapi(openapi::document()).merge(api).merge(probes).merge(extra);
         let (router, document) = all.split_for_parts();
         layers::wrap(router.merge(health).merge(openapi::routes(document)), &deps)
     }

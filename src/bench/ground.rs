@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
 
-use crate::adapters::gateway::GatewayDials;
 use crate::app::embedded::Environment;
 use crate::app::folder::ThrowAway;
 use crate::app::{DataFolder, Embedded, Settings, Shop};
 use crate::domain::{Money, ProductId, Quantity, UserId};
+use crate::ports::GatewayDials;
 use crate::services::catalog::NewProduct;
 
 /// Products that are bought.

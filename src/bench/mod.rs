@@ -26,7 +26,13 @@ impl Percentiles {
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let ms = |micros: u64| (micros as f64 / 10.0).round() / 100.0;
         let at = |quantile| ms(histogram.value_at_quantile(quantile));
-        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: ms(histogram.max()) }
+        Self {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: ms(histogram.max()),
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 
 mod bench;
 mod config;
+mod dlq;
 mod exit;
+mod gateway;
 mod output;
 mod progress;
+mod reach;
 mod serve;
 mod signals;
 mod simulate;
+mod topics;
 mod verify;
 
 use std::ffi::OsString;
@@ -53,12 +57,39 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Hold what a data folder contains against every invariant.
     Verify(verify::VerifyArgs),
+    /// Look at topics and their records, and append to them.
+    #[command(subcommand)]
+    Topics(topics::TopicsCommand),
+    /// Find out why events died, and send them back.
+    #[command(subcommand)]
+    Dlq(dlq::DlqCommand),
+    /// See and change how the simulated payment provider behaves.
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Measure how fast the shop is on this machine.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+}
+
+/// Which shop an operation is meant for.
+#[derive(Debug, Args)]
+struct DataArg {
+    /// The shop that keeps its data in this folder, running or stopped.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Say which shop is used.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+impl DataArg {
+    fn flags(&self) -> FlagValues {
+        let dir = self.data.as_ref().map(|dir| ("data", "data.dir", dir.display().to_string()));
+        dir.into_iter().collect()
+    }
 }
 
 /// Flags that set a configuration key: name, key, value.
@@ -97,6 +128,18 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Verify(args) => {
             let (settings, _) = load(&cli.global, args.flags(), "warn")?;
             verify::run(&args, &settings)
+        }
+        Command::Topics(command) => {
+            let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
+            topics::run(&command, &settings)
+        }
+        Command::Dlq(command) => {
+            let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
+            dlq::run(&command, &settings)
+        }
+        Command::Gateway(command) => {
+            let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
+            gateway::run(&command, &settings)
         }
         Command::Bench(command) => {
             let (settings, _) = load(&cli.global, vec![], "warn")?;

@@ -21,10 +21,27 @@ pub(super) async fn show(watch: Watch, users: u64, quiet: bool) {
     if quiet {
         std::future::pending::<()>().await;
     }
+    tell_folder(&clock, &watch).await;
     if output::is_watched() {
         display(&clock, &watch, users).await;
     } else {
         lines(&clock, &watch).await;
+    }
+}
+
+/// Says where the run's shop is, so that others can look in and turn its dials.
+async fn tell_folder(clock: &dyn Clock, watch: &Watch) {
+    let (phase, crowd, _) = watch.look();
+    let mut begun = crowd.is_some() && !phase.is_empty();
+    while !begun {
+        clock.sleep(Duration::from_millis(20)).await;
+        begun = watch.look().1.is_some();
+    }
+    if let Some(folder) = watch.folder() {
+        let folder = folder.display();
+        output::say(format!(
+            "the shop is in {folder}; try `ecom gateway set --success 0.5 --data {folder}`"
+        ));
     }
 }
 
@@ -78,7 +95,8 @@ async fn lines(clock: &dyn Clock, watch: &Watch) {
 async fn display(clock: &dyn Clock, watch: &Watch, users: u64) {
     let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
     let line = |template: &str| {
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         style.progress_chars("━╸ ")
     };
     let sessions = all.add(ProgressBar::new(users.max(1)));

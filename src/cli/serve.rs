@@ -1,6 +1,7 @@
 //! `ecom serve`: the shop in this process.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,12 +9,12 @@ use clap::Args;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{Exit, FlagValues, output, signals};
-use crate::adapters::random::system_randomness;
 use crate::app::embedded::Environment;
-use crate::app::folder::ServerNote;
+use crate::app::folder::{self, ServerNote};
 use crate::app::shop::Listener;
 use crate::app::{DataFolder, Embedded, Settings, Shop};
 use crate::http::listen::{self, Bound};
+use crate::ops::local::LocalOps;
 
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -63,10 +64,10 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     shop.start().await?;
     let seeded = shop.seed_catalogue().await?;
     let log = embedded.log.clone();
-    let (clock, stop) = (std::sync::Arc::clone(&shop.ports().clock), shop.stop.clone());
+    let (clock, stop) = (Arc::clone(&shop.ports().clock), shop.stop.clone());
     let every = settings.data.tidy_every.0;
     shop.run_part("log-retention", move || {
-        let (log, clock, stop) = (log.clone(), std::sync::Arc::clone(&clock), stop.clone());
+        let (log, clock, stop) = (log.clone(), Arc::clone(&clock), stop.clone());
         async move {
             while stop.unless_said(clock.sleep(every)).await.is_some() {
                 log.prune().await.map_err(|e| e.to_string())?;
@@ -76,25 +77,12 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     });
     let addresses: Vec<(Listener, String)> =
         bound.iter().map(|(of, bound)| (*of, format!("http://{}", bound.address))).collect();
+    let token = folder::new_token();
     for (of, bound) in bound {
-        let router = shop.router(of, OpenApiRouter::new());
-        let stop = shop.stop.clone();
-        let mut bound = Some(bound);
-        shop.run_part(of.as_str(), move || {
-            let (bound, router, stop) = (bound.take(), router.clone(), stop.clone());
-            async move {
-                match bound {
-                    Some(bound) => listen::serve(bound, router, stop).await,
-                    None => std::future::pending().await,
-                }
-            }
-        });
+        shop.listen(of, bound, admin(settings, &shop, &embedded, &token));
     }
-    folder.leave_note(&ServerNote {
-        pid: std::process::id(),
-        address: addresses[0].1.clone(),
-        token: token(),
-    })?;
+    let (pid, address) = (std::process::id(), addresses[0].1.clone());
+    folder.leave_note(&ServerNote { pid, address, token })?;
     announce(&addresses, &folder, seeded)?;
     let _ = signals::first().await?;
     output::say("finishing what is under way; once more ends at once");
@@ -141,7 +129,11 @@ fn announce(
     Ok(())
 }
 
-fn token() -> String {
-    let mut dice = system_randomness().stream("admin-token");
-    format!("{:016x}{:016x}", dice.below(u64::MAX), dice.below(u64::MAX))
+/// The admin API, where it is on.
+fn admin(settings: &Settings, shop: &Shop, embedded: &Embedded, token: &str) -> OpenApiRouter {
+    if !settings.serve.admin {
+        return OpenApiRouter::new();
+    }
+    let ops = LocalOps::inside(shop.ports(), embedded.dials.clone());
+    crate::ops::api::routes(Arc::new(ops), token.to_owned())
 }

@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::exit::WithExit;
 use super::{Exit, FlagValues, output, progress, signals};
-use crate::adapters::gateway::GatewayDials;
 use crate::adapters::random::system_randomness;
 use crate::app::Settings;
 use crate::app::config::Period;
+use crate::ports::GatewayDials;
 use crate::sim::check::{Outcome, Verdict};
 use crate::sim::lab::Workload;
 use crate::sim::lab::wire::Target;
@@ -167,7 +167,10 @@ pub(super) fn run(args: &SimulateArgs, settings: &Settings) -> anyhow::Result<Ex
     let workload = args.workload(seed)?;
     let settings = args.settings(settings, seed)?;
     if args.virtual_time || args.check_determinism {
-        return in_virtual_time(args, virtual_time::Plan { workload, settings, replay: args.replay(seed) });
+        return in_virtual_time(
+            args,
+            virtual_time::Plan { workload, settings, replay: args.replay(seed) },
+        );
     }
     let target = args.target.as_deref().map(Target::parse).transpose();
     let target = target.map_err(|text| WithExit(Exit::Usage, text))?;

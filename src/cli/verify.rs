@@ -1,12 +1,10 @@
 //! `ecom verify`: holds what a folder contains against the invariants.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::exit::WithExit;
 use super::simulate::{Format, exit_of};
-use super::{Exit, FlagValues, output};
+use super::{DataArg, Exit, FlagValues, output};
 use crate::app::{Settings, folder};
 use crate::sim::check::REQUIRED_OF_FOLDERS;
 use crate::sim::lab::Stats;
@@ -14,12 +12,13 @@ use crate::sim::live::judge_folder;
 use crate::sim::report::{Backend, Mode, Parts, Report};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 PASS, 4 no data there, 20 a safety invariant violated, 21 a liveness
-invariant violated, 30 nothing violated, but too little happened to tell.")]
+#[command(
+    after_help = "Exit codes: 0 PASS, 4 no data there, 20 a safety invariant violated, 21 a liveness
+invariant violated, 30 nothing violated, but too little happened to tell."
+)]
 pub(super) struct VerifyArgs {
-    /// The folder to look at; a running shop may own it.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArg,
     /// How the report is printed.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -27,8 +26,7 @@ pub(super) struct VerifyArgs {
 
 impl VerifyArgs {
     pub(super) fn flags(&self) -> FlagValues {
-        let dir = self.data.as_ref().map(|dir| ("data", "data.dir", dir.display().to_string()));
-        dir.into_iter().collect()
+        self.data.flags()
     }
 }
 

@@ -21,7 +21,8 @@ pub struct Phone(String);
 impl FromStr for Email {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let printable = text.bytes().all(|b| b.is_ascii_graphic() && !b"<>()[],;:\\\"".contains(&b));
+        let printable =
+            text.bytes().all(|b| b.is_ascii_graphic() && !b"<>()[],;:\\\"".contains(&b));
         let parts = text.split_once('@').filter(|(local, domain)| {
             !local.is_empty() && local.len() <= 64 && !domain.is_empty() && !domain.contains('@')
         });

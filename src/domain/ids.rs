@@ -21,7 +21,8 @@ fn check_outside_id(text: &str) -> Result<(), Invalid> {
     if text.len() > ID_LEN_MAX {
         return Err(Invalid::new("must be at most 64 characters long"));
     }
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@');
+    let allowed =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'@');
     if !text.bytes().all(allowed) {
         return Err(Invalid::new("may contain only letters, digits and - _ . : @"));
     }

@@ -116,7 +116,10 @@ mod tests {
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
         let leap: Timestamp = "2024-02-29T23:59:59.999Z".parse().unwrap();
         assert_eq!(leap.to_string(), "2024-02-29T23:59:59.999Z");
-        assert_eq!("2026-01-31T04:00:00-08:00".parse(), Ok(Timestamp::from_millis(1_769_860_800_000)));
+        assert_eq!(
+            "2026-01-31T04:00:00-08:00".parse(),
+            Ok(Timestamp::from_millis(1_769_860_800_000))
+        );
         assert!("yesterday".parse::<Timestamp>().is_err());
     }
 

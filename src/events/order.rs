@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CancelReason, DeclineReason, Line, Money, OrderId, PaymentId, Timestamp, UserId};
+use crate::domain::{
+    CancelReason, DeclineReason, Line, Money, OrderId, PaymentId, Timestamp, UserId,
+};
 
 /// An order exists and waits for its payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

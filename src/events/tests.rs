@@ -179,7 +179,10 @@ fn what_is_not_an_event_says_why() {
     assert_eq!(code(Topic::InventoryDepleted, b"{\"half\":"), "decode.malformed");
     assert_eq!(code(Topic::InventoryDepleted, b"\xff\xfe\x00"), "decode.malformed");
     assert_eq!(code(Topic::InventoryLow, json.as_bytes()), "decode.wrong_type");
-    assert_eq!(code(Topic::FraudDetected, json.replace("inventory.depleted", "fraud.detected").as_bytes()), "decode.foreign_topic");
+    assert_eq!(
+        code(Topic::FraudDetected, json.replace("inventory.depleted", "fraud.detected").as_bytes()),
+        "decode.foreign_topic"
+    );
     let newer = json.replace("\"schema_version\":1", "\"schema_version\":2");
     assert_eq!(code(Topic::InventoryDepleted, newer.as_bytes()), "decode.schema_too_new");
     let deep = "[".repeat(100_000);

@@ -11,7 +11,9 @@ pub fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let kind = (header::CONTENT_TYPE, "application/json".to_owned());
     match answer.location {
-        Some(location) => (status, [kind, (header::LOCATION, location)], answer.body).into_response(),
+        Some(location) => {
+            (status, [kind, (header::LOCATION, location)], answer.body).into_response()
+        }
         None => (status, [kind], answer.body).into_response(),
     }
 }

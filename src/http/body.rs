@@ -49,15 +49,26 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
     Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let detail = format!("the body must be at most {BODY_BYTES_MAX} bytes long");
-            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large", detail);
+            return Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "Body too large",
+                detail,
+            );
         }
-        Problem::new(StatusCode::BAD_REQUEST, "unreadable", "Unreadable body", rejection.body_text())
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "unreadable",
+            "Unreadable body",
+            rejection.body_text(),
+        )
     })
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = kind.and_then(|kind| kind.split(';').next()).map(|kind| kind.trim().to_lowercase());
+    let essence =
+        kind.and_then(|kind| kind.split(';').next()).map(|kind| kind.trim().to_lowercase());
     if essence.is_some_and(|kind| kind == "application/json" || kind.ends_with("+json")) {
         return Ok(());
     }
@@ -77,7 +88,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     let is_object = bytes.trim_ascii_start().starts_with(b"{");
     if !is_object && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
-        return Err(Problem::field(StatusCode::UNPROCESSABLE_ENTITY, "body", "must be a JSON object"));
+        return Err(Problem::field(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "body",
+            "must be a JSON object",
+        ));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|e| wrong(&e))?;
@@ -176,14 +191,21 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused_as_such() {
         let deep = format!("{{\"x\":{}1{}}}", "[".repeat(1_000), "]".repeat(1_000));
-        for bad in ["", "{", "{\"product_id\":\"P\",\"quantity\":NaN}", "{\"product_id\":\"P\",\"quantity\":1} {}", &deep] {
+        for bad in [
+            "",
+            "{",
+            "{\"product_id\":\"P\",\"quantity\":NaN}",
+            "{\"product_id\":\"P\",\"quantity\":1} {}",
+            &deep,
+        ] {
             check(bad, 400, None);
         }
     }
 
     #[test]
     fn prices_are_read_digit_by_digit() {
-        let item: Item = parse(br#"{"product_id":"P","quantity":1,"price":49.99,"more":1}"#).unwrap();
+        let item: Item =
+            parse(br#"{"product_id":"P","quantity":1,"price":49.99,"more":1}"#).unwrap();
         assert_eq!(item.price, Some(Money::from_minor(4999)));
     }
 }

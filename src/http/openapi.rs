@@ -46,7 +46,12 @@ fn page(document: &OpenApi) -> String {
     let mut operations: Vec<(&str, &str, &str, &serde_json::Value)> = vec![];
     for (path, item) in paths {
         for (method, operation) in item.as_object().unwrap_or(&empty) {
-            operations.push((operation["tags"][0].as_str().unwrap_or("other"), path, method, operation));
+            operations.push((
+                operation["tags"][0].as_str().unwrap_or("other"),
+                path,
+                method,
+                operation,
+            ));
         }
     }
     operations.sort_by_key(|(tag, path, method, _)| (*tag, *path, *method));
@@ -66,7 +71,13 @@ fn page(document: &OpenApi) -> String {
         );
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let of = |key: &str| escape(parameter[key].as_str().unwrap_or_default());
-            let _ = write!(page, "<tr><td><code>{}</code><td>{}<td>{}", of("name"), of("in"), of("description"));
+            let _ = write!(
+                page,
+                "<tr><td><code>{}</code><td>{}<td>{}",
+                of("name"),
+                of("in"),
+                of("description")
+            );
         }
         for (status, response) in operation["responses"].as_object().into_iter().flatten() {
             let description = escape(response["description"].as_str().unwrap_or_default());

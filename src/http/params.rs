@@ -44,7 +44,8 @@ fn unreadable(e: &impl std::fmt::Display) -> Problem {
 impl<S: Send + Sync, T: FromStr<Err = Invalid>> FromRequestParts<S> for PathId<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(raw) = Path::<String>::from_request_parts(parts, state).await.map_err(|e| unreadable(&e))?;
+        let Path(raw) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|e| unreadable(&e))?;
         Ok(Self(invalid(&raw)?))
     }
 }
@@ -69,7 +70,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|query| Self(query.0)).map_err(|e| {
             let detail = e.body_text();
-            let detail = detail.rsplit_once(": ").map_or(detail.clone(), |(_, last)| last.to_owned());
+            let detail =
+                detail.rsplit_once(": ").map_or(detail.clone(), |(_, last)| last.to_owned());
             Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", detail.clone())
                 .naming(vec![FieldError { field: "query".into(), detail }])
         })

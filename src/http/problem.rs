@@ -52,7 +52,8 @@ impl Problem {
     /// A field is wrong.
     pub fn field(status: StatusCode, field: &str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let mut problem = Self::new(status, "invalid-field", "Invalid field", format!("{field}: {detail}"));
+        let mut problem =
+            Self::new(status, "invalid-field", "Invalid field", format!("{field}: {detail}"));
         problem.errors = vec![FieldError { field: field.to_owned(), detail }];
         problem
     }
@@ -94,7 +95,9 @@ impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
         match e {
             StoreError::Broken(_) => Self::internal(&e),
-            StoreError::Full(_) => Self::unavailable("the shop's disk is full; reading still works"),
+            StoreError::Full(_) => {
+                Self::unavailable("the shop's disk is full; reading still works")
+            }
             StoreError::Conflict(_) | StoreError::Unavailable(_) => {
                 tracing::warn!(error = %e, "request refused");
                 Self::unavailable("the shop's store is busy")

@@ -5,6 +5,7 @@
 pub mod bus;
 pub mod cache;
 pub mod clock;
+pub mod dials;
 pub mod gateway;
 pub mod holds;
 pub mod lookup;
@@ -17,6 +18,7 @@ pub mod store;
 pub use bus::{BusError, EventBus, NewRecord, Position, Record, Subscription};
 pub use cache::{Cache, CacheError};
 pub use clock::Clock;
+pub use dials::{GatewayDials, SharedDials};
 pub use gateway::{Gateway, GatewayError};
 pub use holds::{Holds, HoldsError};
 pub use lookup::{CatalogLookup, CheckoutLookup};

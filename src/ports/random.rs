@@ -27,7 +27,8 @@ impl Randomness {
 
     /// The stream called `name`: the same name gives the same numbers.
     pub fn stream(&self, name: &str) -> Dice {
-        let seed: [u8; 32] = Sha256::new().chain_update(self.seed).chain_update(name).finalize().into();
+        let seed: [u8; 32] =
+            Sha256::new().chain_update(self.seed).chain_update(name).finalize().into();
         Dice(ChaCha8Rng::from_seed(seed))
     }
 }

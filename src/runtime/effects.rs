@@ -155,7 +155,9 @@ impl<S: Effects + 'static> EffectRunner<S> {
         for _ in 0..TRIES {
             match self.record_all(std::slice::from_ref(done)).await {
                 Ok(()) => return,
-                Err(error) => tracing::error!(effect = S::key(&done.0), error, "outcome not recorded"),
+                Err(error) => {
+                    tracing::error!(effect = S::key(&done.0), error, "outcome not recorded")
+                }
             }
             self.clock.sleep(PAUSE).await;
         }

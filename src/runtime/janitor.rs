@@ -23,7 +23,8 @@ const INBOX_COUNT: &str = "select count(*) from (select 1 from processed_events
 const INBOX_DELETE: &str = "delete from processed_events where consumer = ?1 and event_id in
  (select event_id from processed_events where consumer = ?1 and event_id < ?2 and processed_at < ?3
   order by event_id limit ?4)";
-const KEYS_COUNT: &str = "select count(*) from (select 1 from idempotency_keys where expires_at <= ?1 limit ?2)";
+const KEYS_COUNT: &str =
+    "select count(*) from (select 1 from idempotency_keys where expires_at <= ?1 limit ?2)";
 const KEYS_DELETE: &str = "delete from idempotency_keys where (service, scope, key) in
  (select service, scope, key from idempotency_keys where expires_at <= ?1 order by expires_at limit ?2)";
 
@@ -92,7 +93,11 @@ impl Janitor {
         Ok(count == STEP)
     }
 
-    async fn delete(&self, sql: &'static str, row: Vec<crate::ports::Value>) -> Result<(), StoreError> {
+    async fn delete(
+        &self,
+        sql: &'static str,
+        row: Vec<crate::ports::Value>,
+    ) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         batch.any(sql, row);
         self.store.write(batch).await

@@ -96,17 +96,52 @@ impl Default for Meters {
         };
         let r = &mut registry;
         r.register("events_handled", "Events that took effect", meters.handled.clone());
-        r.register("events_duplicate", "Events that had taken effect before", meters.duplicates.clone());
-        r.register("event_retries", "Deliveries that failed and were retried", meters.retries.clone());
+        r.register(
+            "events_duplicate",
+            "Events that had taken effect before",
+            meters.duplicates.clone(),
+        );
+        r.register(
+            "event_retries",
+            "Deliveries that failed and were retried",
+            meters.retries.clone(),
+        );
         r.register("event_conflicts", "Units of work decided again", meters.conflicts.clone());
         r.register("dead_letters", "Records given up", meters.dead_letters.clone());
-        r.register("events_published", "Events published from the outbox", meters.published.clone());
-        r.register("outbox_unpublished", "Events waiting in the outbox", meters.outbox_unpublished.clone());
-        r.register_with_unit("disk_free", "Free space where the data is", Unit::Bytes, meters.disk_free_bytes.clone());
+        r.register(
+            "events_published",
+            "Events published from the outbox",
+            meters.published.clone(),
+        );
+        r.register(
+            "outbox_unpublished",
+            "Events waiting in the outbox",
+            meters.outbox_unpublished.clone(),
+        );
+        r.register_with_unit(
+            "disk_free",
+            "Free space where the data is",
+            Unit::Bytes,
+            meters.disk_free_bytes.clone(),
+        );
         r.register("consumer_lag", "Records a group has not read", meters.lag.clone());
-        r.register_with_unit("http_request_duration", "Time to answer a request", Unit::Seconds, meters.requests.clone());
-        r.register("http_requests_in_flight", "Requests being answered", meters.requests_in_flight.clone());
-        r.register_with_unit("process_start_time", "When the process started", Unit::Seconds, meters.started.clone());
+        r.register_with_unit(
+            "http_request_duration",
+            "Time to answer a request",
+            Unit::Seconds,
+            meters.requests.clone(),
+        );
+        r.register(
+            "http_requests_in_flight",
+            "Requests being answered",
+            meters.requests_in_flight.clone(),
+        );
+        r.register_with_unit(
+            "process_start_time",
+            "When the process started",
+            Unit::Seconds,
+            meters.started.clone(),
+        );
         Self { registry, ..meters }
     }
 }

@@ -13,10 +13,10 @@ use crate::ports::store::{Batch, Row, Store, StoreError, query};
 use crate::ports::{Clock, Signal};
 use crate::values;
 
-const SELECT: &str = "select seq, id, event_type, record_key, order_id, event_data from outbox_events
+const SELECT: &str =
+    "select seq, id, event_type, record_key, order_id, event_data from outbox_events
  where published = 'N' order by seq limit ?1";
-const MARK: &str =
-    "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1 and published = 'N'";
+const MARK: &str = "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1 and published = 'N'";
 
 /// Events published in one step at most.
 const BATCH_MAX: u32 = 512;
@@ -65,7 +65,8 @@ impl Relay {
                 Ok(0) if stop.is_said() => return Ok(()),
                 Ok(0) => {
                     pause = PAUSE_MIN;
-                    let rest = futures::future::select(Box::pin(bell.wait()), self.clock.sleep(FALLBACK));
+                    let rest =
+                        futures::future::select(Box::pin(bell.wait()), self.clock.sleep(FALLBACK));
                     stop.unless_said(rest).await;
                 }
                 Ok(_) => pause = PAUSE_MIN,
@@ -122,9 +123,9 @@ fn record(row: &Row) -> Result<NewRecord, StoreError> {
 
 /// The W3C trace context of an event: one trace per order, one span per event.
 fn traceparent(correlation: &str, event_id: &str) -> String {
-    let of_order = correlation.strip_prefix("ORD-").and_then(|id| {
-        BASE32_NOPAD.decode(id.as_bytes()).ok().filter(|bytes| bytes.len() == 16)
-    });
+    let of_order = correlation
+        .strip_prefix("ORD-")
+        .and_then(|id| BASE32_NOPAD.decode(id.as_bytes()).ok().filter(|bytes| bytes.len() == 16));
     let trace = of_order.unwrap_or_else(|| Sha256::digest(correlation)[..16].to_vec());
     let span: String = event_id.chars().filter(|c| *c != '-').skip(16).collect();
     format!("00-{}-{span}-01", HEXLOWER.encode(&trace))

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::meters::LagLabels;
 use super::{Health, Meters, Stop};
-use crate::ports::{Clock, EventBus};
 use crate::ports::store::{Store, StoreError, query};
+use crate::ports::{Clock, EventBus};
 use crate::services::desk::Bells;
 use crate::values;
 

@@ -39,7 +39,8 @@ impl Supervisor {
     where
         F: Future<Output = Ended> + Send + 'static,
     {
-        let (clock, health, stop) = (Arc::clone(&self.clock), self.health.clone(), self.stop.clone());
+        let (clock, health, stop) =
+            (Arc::clone(&self.clock), self.health.clone(), self.stop.clone());
         let part = name.to_owned();
         health.up(&part);
         let work = async move {

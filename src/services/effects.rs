@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::{Desk, Failure, UnitOfWork};
 use crate::domain::Timestamp;
-use crate::ports::signal::{Signal, Waiter};
 use crate::ports::StoreError;
+use crate::ports::signal::{Signal, Waiter};
 
 /// The effects of one service.
 #[async_trait]

@@ -111,8 +111,15 @@ impl Ticket {
         unit.one(
             INSERT,
             values![
-                desk.name.as_str(), &key.scope, &key.key, &key.fingerprint,
-                i64::from(answer.status), answer.location.as_ref(), &answer.body, now, expires_at
+                desk.name.as_str(),
+                &key.scope,
+                &key.key,
+                &key.fingerprint,
+                i64::from(answer.status),
+                answer.location.as_ref(),
+                &answer.body,
+                now,
+                expires_at
             ],
         );
     }

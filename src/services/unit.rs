@@ -6,8 +6,8 @@ use super::ServiceName;
 use super::desk::OrderChange;
 use crate::domain::{EventId, OrderId, Timestamp};
 use crate::events::{Event, Header, SCHEMA_VERSION};
-use crate::ports::store::{Batch, Value};
 use crate::ports::Dice;
+use crate::ports::store::{Batch, Value};
 use crate::values;
 
 const INSERT_OUTBOX: &str = "insert into outbox_events

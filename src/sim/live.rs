@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use utoipa_axum::router::OpenApiRouter;
 
 use super::check::{self, Evidence, REQUIRED_OF_RUNS, Sources, Verdict};
 use super::lab::wire::{Target, WireClient};
@@ -15,12 +14,13 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::sqlite::Schema;
 use crate::adapters::store::SqliteSnapshot;
 use crate::app::embedded::Environment;
-use crate::app::folder::{self, ThrowAway};
+use crate::app::folder::{self, ServerNote, ThrowAway};
 use crate::app::shop::Listener;
 use crate::app::{DataFolder, Embedded, Settings, Shop};
 use crate::http::listen;
-use crate::ports::{Clock, EventBus};
+use crate::ops::local::LocalOps;
 use crate::ports::store::{Store, query};
+use crate::ports::{Clock, EventBus};
 
 /// The client's history within a data folder.
 pub const HISTORY: &str = "history.jsonl";
@@ -56,9 +56,19 @@ struct Watched {
     phase: &'static str,
     crowd: Option<Arc<Crowd>>,
     waiting: u64,
+    folder: Option<PathBuf>,
 }
 
 impl Watch {
+    fn opened(&self, folder: &Path) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).folder = Some(folder.to_owned());
+    }
+
+    /// The folder of the run's own shop, once it is open.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).folder.clone()
+    }
+
     fn phase(&self, phase: &'static str) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).phase = phase;
     }
@@ -105,13 +115,25 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
     shop.create_topics().await?;
     shop.start().await?;
     shop.seed_catalogue().await?;
-    let address = listen_on_loopback(&shop).await?;
+    let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
+    let address = format!("http://{}", bound.address);
+    let token = folder::new_token();
+    let ops = Arc::new(LocalOps::inside(shop.ports(), embedded.dials.clone()));
+    shop.listen(Listener::Gateway, bound, crate::ops::api::routes(ops, token.clone()));
+    owned.leave_note(&ServerNote { pid: std::process::id(), address: address.clone(), token })?;
+    watch.opened(&path);
     settle(&embedded, watch).await?;
 
     let started = clock.elapsed();
     let client = Arc::new(WireClient::new(Target::gateway(&address)));
     let ports = &embedded.ports;
-    let crowd = Crowd::new(plan.workload.clone(), client, Arc::clone(&ports.clock), Arc::clone(&ports.spawn), FOLLOW_MAX);
+    let crowd = Crowd::new(
+        plan.workload.clone(),
+        client,
+        Arc::clone(&ports.clock),
+        Arc::clone(&ports.spawn),
+        FOLLOW_MAX,
+    );
     let crowd = Arc::new(crowd);
     watch.crowd(&crowd);
     watch.phase("shopping");
@@ -123,11 +145,13 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
     if !late.is_empty() {
         tracing::warn!(parts = late.join(", "), "not finished in time");
     }
+    owned.take_note_away();
     embedded.note_end().await?;
     embedded.close();
 
     watch.phase("checking");
-    std::fs::write(path.join(HISTORY), crowd.history.to_lines()).context("cannot write the history")?;
+    std::fs::write(path.join(HISTORY), crowd.history.to_lines())
+        .context("cannot write the history")?;
     let (evidence, verdict) = judge_folder(&path, REQUIRED_OF_RUNS).await?;
     let parts = Parts {
         mode: Mode::Live,
@@ -150,23 +174,6 @@ async fn settle(embedded: &Embedded, watch: &Watch) -> anyhow::Result<()> {
     let ports = &embedded.ports;
     let settling = Settling { store: ports.store.as_ref(), bus: Some(ports.bus.as_ref()) };
     settling.wait(ports.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await
-}
-
-async fn listen_on_loopback(shop: &Shop) -> anyhow::Result<String> {
-    let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
-    let address = format!("http://{}", bound.address);
-    let (router, stop) = (shop.router(Listener::Gateway, OpenApiRouter::new()), shop.stop.clone());
-    let mut once = Some((bound, router, stop));
-    shop.run_part("gateway", move || {
-        let once = once.take();
-        async move {
-            match once {
-                Some((bound, router, stop)) => listen::serve(bound, router, stop).await,
-                None => std::future::pending().await,
-            }
-        }
-    });
-    Ok(address)
 }
 
 /// What the shop still has to do: unpublished events, open orders, charges, refunds and mails.
@@ -239,7 +246,9 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
     watch.crowd(&crowd);
     watch.phase("shopping");
     lab::run(&crowd).await.map_err(|e| {
-        crate::sim::Unreachable(format!("the target does not answer: {e}; is the shop running there?"))
+        crate::sim::Unreachable(format!(
+            "the target does not answer: {e}; is the shop running there?"
+        ))
     })?;
     watch.phase("draining");
     if let Some(path) = &plan.data {

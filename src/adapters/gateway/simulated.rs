@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::dials::{GatewayDials, SharedDials};
 use crate::adapters::sqlite::Journal;
 use crate::adapters::store::SqliteStore;
 use crate::domain::DeclineReason;
 use crate::ports::clock::Clock;
+use crate::ports::dials::{GatewayDials, SharedDials};
 use crate::ports::gateway::{Charge, Decision, Gateway, GatewayError, Refund};
 use crate::ports::random::{Dice, Randomness};
 use crate::ports::store::{Batch, Store, StoreError, query};
@@ -18,9 +18,9 @@ use crate::values;
 
 const INSERT_CHARGE: &str = "insert into gateway_charges
  (charge_key, order_id, user_id, amount_minor, outcome, lost_reply, at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const SELECT_CHARGE: &str = "select outcome, amount_minor from gateway_charges where charge_key = ?1";
-const INSERT_REFUND: &str =
-    "insert into gateway_refunds (refund_key, charge_key, amount_minor, at) values (?1, ?2, ?3, ?4)";
+const SELECT_CHARGE: &str =
+    "select outcome, amount_minor from gateway_charges where charge_key = ?1";
+const INSERT_REFUND: &str = "insert into gateway_refunds (refund_key, charge_key, amount_minor, at) values (?1, ?2, ?3, ?4)";
 const SELECT_REFUND: &str = "select amount_minor from gateway_refunds where refund_key = ?1";
 
 const CAPTURED: &str = "captured";
@@ -43,7 +43,13 @@ impl SimulatedGateway {
         randomness: Randomness,
         dials: SharedDials,
     ) -> Self {
-        Self { ledger: SqliteStore::new(journal), clock, randomness, dials, repeats: Mutex::default() }
+        Self {
+            ledger: SqliteStore::new(journal),
+            clock,
+            randomness,
+            dials,
+            repeats: Mutex::default(),
+        }
     }
 
     async fn answer_time(&self, dials: &GatewayDials, dice: &mut Dice) {
@@ -166,7 +172,9 @@ impl Gateway for SimulatedGateway {
         self.answer_time(&dials, &mut dice).await;
         if dice.chance(dials.refund_failure) {
             self.lost(&refund.key);
-            return Err(GatewayError::Unavailable("the provider takes no refunds right now".into()));
+            return Err(GatewayError::Unavailable(
+                "the provider takes no refunds right now".into(),
+            ));
         }
         let rows = query(&self.ledger, SELECT_CHARGE, values![refund.charge_key.as_str()]).await;
         let rows = rows.map_err(|e| down(&e))?;

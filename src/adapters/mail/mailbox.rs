@@ -12,13 +12,17 @@ use crate::ports::mail::{Mail, MailError, MailFilter, Mailbox, Mailer, Received,
 use crate::ports::store::{Batch, Read, Row, Store, StoreError};
 use crate::values;
 
-const INSERT: &str = "insert into mailbox (channel, message_id, order_id, recipient, subject, body, received_at)
+const INSERT: &str =
+    "insert into mailbox (channel, message_id, order_id, recipient, subject, body, received_at)
  values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const SELECT: &str = "select seq, channel, message_id, order_id, recipient, subject, body, received_at
+const SELECT: &str =
+    "select seq, channel, message_id, order_id, recipient, subject, body, received_at
  from mailbox where seq > ?1 order by seq limit ?2";
-const SELECT_BY_ORDER: &str = "select seq, channel, message_id, order_id, recipient, subject, body, received_at
+const SELECT_BY_ORDER: &str =
+    "select seq, channel, message_id, order_id, recipient, subject, body, received_at
  from mailbox where order_id = ?3 and seq > ?1 order by seq limit ?2";
-const SELECT_BY_RECIPIENT: &str = "select seq, channel, message_id, order_id, recipient, subject, body, received_at
+const SELECT_BY_RECIPIENT: &str =
+    "select seq, channel, message_id, order_id, recipient, subject, body, received_at
  from mailbox where recipient = ?3 and seq > ?1 order by seq limit ?2";
 
 /// Messages of all recipients, in a table.
@@ -51,7 +55,8 @@ impl Mailer for LocalMailbox {
         let order = mail.order_id.as_ref();
         let to = mail.to.as_str();
         let at = self.clock.now();
-        self.deliver(values!["email", &mail.message_id, order, to, &mail.subject, &mail.body, at]).await
+        self.deliver(values!["email", &mail.message_id, order, to, &mail.subject, &mail.body, at])
+            .await
     }
 }
 
@@ -69,15 +74,21 @@ impl Sms for LocalMailbox {
 impl Mailbox for LocalMailbox {
     async fn messages(&self, filter: &MailFilter) -> Result<Vec<Received>, MailError> {
         // One indexed column is enough: an order or a person has few messages.
-        let limit = if filter.order_id.is_some() && filter.recipient.is_some() { 1_000 } else { filter.limit };
+        let limit = if filter.order_id.is_some() && filter.recipient.is_some() {
+            1_000
+        } else {
+            filter.limit
+        };
         let read = match (&filter.order_id, &filter.recipient) {
             (Some(order), _) => Read::new(SELECT_BY_ORDER, values![filter.after, limit, order]),
             (None, Some(to)) => Read::new(SELECT_BY_RECIPIENT, values![filter.after, limit, to]),
             (None, None) => Read::new(SELECT, values![filter.after, limit]),
         };
         let rows = self.store.read(&[read]).await.map_err(|e| later(&e))?.concat();
-        let messages = rows.iter().map(received).collect::<Result<Vec<_>, _>>().map_err(|e| later(&e))?;
-        let to = |message: &Received| filter.recipient.as_ref().is_none_or(|r| *r == message.recipient);
+        let messages =
+            rows.iter().map(received).collect::<Result<Vec<_>, _>>().map_err(|e| later(&e))?;
+        let to =
+            |message: &Received| filter.recipient.as_ref().is_none_or(|r| *r == message.recipient);
         Ok(messages.into_iter().filter(to).take(filter.limit as usize).collect())
     }
 }

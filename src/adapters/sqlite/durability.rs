@@ -113,7 +113,8 @@ impl Durability {
 
 /// Starts the thread that syncs the log at `wal_path`.
 pub(super) fn start(wal_path: &Path, durability: Arc<Durability>) -> Result<(), StoreError> {
-    let unavailable = |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", wal_path.display()));
+    let unavailable =
+        |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", wal_path.display()));
     let wal = File::open(wal_path).map_err(unavailable)?;
     std::thread::Builder::new()
         .name("ecom-sync".into())

@@ -123,7 +123,8 @@ impl Journal {
         let wal_path = path.with_extension("db-wal");
         let tail = wal::examine(&wal_path)
             .map_err(|e| StoreError::Unavailable(format!("{}: {e}", wal_path.display())))?;
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        let connection =
+            connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         schema.migrate(&connection)?;
         if tail.torn > 0 {
             // SQLite ignores the torn bytes; this makes them go away, so that it is said once.

@@ -30,7 +30,8 @@ impl Schema {
     pub(super) fn migrate(self, connection: &Connection) -> Result<(), StoreError> {
         let applied = self.check(connection)?;
         for (step, sql) in self.steps.iter().enumerate().skip(applied) {
-            let script = format!("begin immediate;\n{sql}\npragma user_version={};\ncommit;", step + 1);
+            let script =
+                format!("begin immediate;\n{sql}\npragma user_version={};\ncommit;", step + 1);
             exec(connection, &script).map_err(|e| match e {
                 StoreError::Full(_) => e,
                 other => StoreError::Broken(format!(

@@ -157,7 +157,11 @@ mod tests {
                 whole_at.push(len);
             }
         }
-        assert_eq!(whole_at.len(), 6, "empty, the header, and each of four transactions: {whole_at:?}");
+        assert_eq!(
+            whole_at.len(),
+            6,
+            "empty, the header, and each of four transactions: {whole_at:?}"
+        );
     }
 
     #[test]

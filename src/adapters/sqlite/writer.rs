@@ -89,7 +89,8 @@ fn run(
             continue;
         }
         if durability.failed() {
-            let broken = StoreError::Broken("an fsync failed; the store takes no more writes".into());
+            let broken =
+                StoreError::Broken("an fsync failed; the store takes no more writes".into());
             jobs.into_iter().for_each(|job| job.done(Err(broken.clone())));
             continue;
         }

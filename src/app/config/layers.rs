@@ -130,7 +130,8 @@ impl Layers {
     }
 
     fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
-        let wrong = |text: String| ConfigError { key: key.to_owned(), origin: origin.clone(), text };
+        let wrong =
+            |text: String| ConfigError { key: key.to_owned(), origin: origin.clone(), text };
         let Some((current, _)) = self.values.get(key) else {
             return Err(wrong(self.unknown(key)));
         };
@@ -203,7 +204,9 @@ fn flatten(table: &Table) -> Vec<(String, Value)> {
     for (section, value) in table {
         match value {
             Value::Table(inner) => {
-                flat.extend(flatten(inner).into_iter().map(|(key, v)| (format!("{section}.{key}"), v)));
+                flat.extend(
+                    flatten(inner).into_iter().map(|(key, v)| (format!("{section}.{key}"), v)),
+                );
             }
             value => flat.push((section.clone(), value.clone())),
         }

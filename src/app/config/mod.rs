@@ -10,8 +10,8 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use super::logging::LogFormat;
-use crate::adapters::gateway::GatewayDials;
 use crate::domain::Email;
+use crate::ports::GatewayDials;
 use crate::services::{Mutation, ShopSettings};
 pub use layers::{Layers, Origin, Sources};
 pub use units::{ByteSize, Period};

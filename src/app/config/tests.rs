@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use super::*;
 
-fn sources(file: &str, env: &[(&str, &str)], flags: &[(&'static str, &'static str, &str)]) -> Sources {
+fn sources(
+    file: &str,
+    env: &[(&str, &str)],
+    flags: &[(&'static str, &'static str, &str)],
+) -> Sources {
     Sources {
         files: vec![(PathBuf::from("ecom.toml"), file.to_owned())],
         env: env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
@@ -43,10 +47,26 @@ fn refused(file: &str, env: &[(&str, &str)], message: &str) {
 
 #[test]
 fn wrong_settings_say_where_and_what() {
-    refused("[shop]\nhold_tll = \"1m\"", &[], "ecom.toml: shop.hold_tll: there is no such setting; did you mean shop.hold_ttl?");
-    refused("[shop]\nhold_ttl = 3", &[], "ecom.toml: shop.hold_ttl: must be a string, not a integer");
-    refused("[shop]\nhold_ttl = \"3 minutes\"", &[], "ecom.toml: shop.hold_ttl: \"3 minutes\" is no span of time");
-    refused("", &[("ECOM_SERVE_PORT_BASE", "many")], "$ECOM_SERVE_PORT_BASE: serve.port_base: must be a integer");
+    refused(
+        "[shop]\nhold_tll = \"1m\"",
+        &[],
+        "ecom.toml: shop.hold_tll: there is no such setting; did you mean shop.hold_ttl?",
+    );
+    refused(
+        "[shop]\nhold_ttl = 3",
+        &[],
+        "ecom.toml: shop.hold_ttl: must be a string, not a integer",
+    );
+    refused(
+        "[shop]\nhold_ttl = \"3 minutes\"",
+        &[],
+        "ecom.toml: shop.hold_ttl: \"3 minutes\" is no span of time",
+    );
+    refused(
+        "",
+        &[("ECOM_SERVE_PORT_BASE", "many")],
+        "$ECOM_SERVE_PORT_BASE: serve.port_base: must be a integer",
+    );
     refused("", &[("ECOM_SERVE_PORT_BASE", "65534")], "leave room for five more ports");
     refused("", &[("ECOM_SERVE_LISTEN", "0.0.0.0")], "a public address needs serve.admin = false");
     refused("[gateway]\nsuccess = 1.5", &[], "success must be between 0 and 1");

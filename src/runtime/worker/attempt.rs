@@ -14,7 +14,8 @@ use crate::runtime::supervisor::panic_text;
 use crate::services::{Failure, Incoming, Mutant, UnitOfWork};
 use crate::values;
 
-const INSERT_PROCESSED: &str = "insert into processed_events (consumer, event_id, event_type, processed_at)
+const INSERT_PROCESSED: &str =
+    "insert into processed_events (consumer, event_id, event_type, processed_at)
  values (?1, ?2, ?3, ?4)";
 const SELECT_PROCESSED: &str =
     "select event_id from processed_events where consumer = ?1 and event_id = ?2";
@@ -31,7 +32,11 @@ pub(super) enum Attempt {
 
 impl Worker {
     /// Lets the service decide on `batch` and commits. Conflicts and a missing store are waited out.
-    pub(super) async fn attempt(&self, batch: &[Incoming], stop: &Stop) -> Result<Attempt, StepError> {
+    pub(super) async fn attempt(
+        &self,
+        batch: &[Incoming],
+        stop: &Stop,
+    ) -> Result<Attempt, StepError> {
         let meters = &self.deps.meters;
         let mut events: Vec<Incoming> = batch.to_vec();
         let mut pause = PAUSE_MIN;
@@ -57,7 +62,11 @@ impl Worker {
                     }
                 }
                 Err(TryError::Transient(error)) => {
-                    tracing::warn!(service = self.labels.service, error, "not handled, trying again");
+                    tracing::warn!(
+                        service = self.labels.service,
+                        error,
+                        "not handled, trying again"
+                    );
                     self.deps.health.down(&self.group, error);
                     stop.unless_said(self.deps.clock.sleep(pause)).await;
                     pause = (pause * 2).min(PAUSE_MAX);
@@ -115,7 +124,8 @@ impl Worker {
         let read = Read::each(SELECT_PROCESSED, events.iter().map(row));
         let rows = self.service.desk().read(&[read]).await?.concat();
         let known: BTreeSet<&str> = rows.iter().filter_map(|row| row.text(0).ok()).collect();
-        let fresh = |incoming: &&Incoming| !known.contains(incoming.header.event_id.to_string().as_str());
+        let fresh =
+            |incoming: &&Incoming| !known.contains(incoming.header.event_id.to_string().as_str());
         Ok(events.iter().filter(fresh).cloned().collect())
     }
 

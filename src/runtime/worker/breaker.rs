@@ -60,7 +60,8 @@ impl Breaker {
     }
 
     fn most_keys_fail(&self) -> bool {
-        let latest: BTreeMap<u64, bool> = self.outcomes.iter().map(|(_, key, good)| (*key, *good)).collect();
+        let latest: BTreeMap<u64, bool> =
+            self.outcomes.iter().map(|(_, key, good)| (*key, *good)).collect();
         let failing = latest.values().filter(|good| !**good).count();
         latest.len() >= KEYS_MIN && failing * 2 >= latest.len()
     }

@@ -118,7 +118,12 @@ fn payload(value: Option<&Bytes>) -> (Box<RawValue>, &'static str) {
     (quoted.unwrap_or_else(null), "base64")
 }
 
-fn headers(record: &Record, cause: &Cause, reason: &str, encoding: &'static str) -> Vec<RecordHeader> {
+fn headers(
+    record: &Record,
+    cause: &Cause,
+    reason: &str,
+    encoding: &'static str,
+) -> Vec<RecordHeader> {
     let ours = |name: &str| FAMILIES.iter().any(|family| name.starts_with(family));
     let first_failed_at = record
         .header("ecom-dlq-first-failed-at")
@@ -172,7 +177,10 @@ mod tests {
             headers: vec![
                 ("traceparent".into(), Bytes::from_static(b"00-1")),
                 ("ecom-dlq-error-code".into(), Bytes::from_static(b"an.earlier.one")),
-                ("ecom-dlq-first-failed-at".into(), Bytes::from_static(b"2026-01-01T00:00:00.000Z")),
+                (
+                    "ecom-dlq-first-failed-at".into(),
+                    Bytes::from_static(b"2026-01-01T00:00:00.000Z"),
+                ),
             ],
             value: value.map(Bytes::copy_from_slice),
         }
@@ -220,7 +228,10 @@ mod tests {
 
     #[test]
     fn an_undecodable_record_is_named_by_its_place() {
-        assert_eq!(body(&dead_letter(&record(Some(b"{}")), &cause(), 3))["event_id"], "order.created:2:41");
+        assert_eq!(
+            body(&dead_letter(&record(Some(b"{}")), &cause(), 3))["event_id"],
+            "order.created:2:41"
+        );
     }
 
     #[test]

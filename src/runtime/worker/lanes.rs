@@ -62,7 +62,8 @@ impl Lanes {
 
     /// A record's first delivery failed: it opens a lane.
     pub(super) fn open(&mut self, record: &Arc<Record>, now: Duration) {
-        let lane = Lane { queue: [Arc::clone(record)].into(), failures: 1, due: now + RETRY_AFTER[0] };
+        let lane =
+            Lane { queue: [Arc::clone(record)].into(), failures: 1, due: now + RETRY_AFTER[0] };
         self.lanes.insert(lane_of(record), lane);
         self.parked += 1;
     }

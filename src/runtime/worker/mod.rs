@@ -18,8 +18,8 @@ use futures::future::{Either, select};
 use super::meters::{ConsumerLabels, DeadLetterLabels};
 use super::{Health, Meters, Stop};
 use crate::events::{Event, Topic};
-use crate::ports::bus::{BusError, EventBus, NewRecord, Record, Subscription};
 use crate::ports::Clock;
+use crate::ports::bus::{BusError, EventBus, NewRecord, Record, Subscription};
 use crate::services::{Failure, Incoming, Mutant, Service};
 use attempt::Attempt;
 use breaker::{Allowed, Breaker};
@@ -257,7 +257,11 @@ impl Worker {
                     self.lanes.postpone(&key, now);
                     self.deps.health.down(&self.group, "most events fail; paused");
                 } else {
-                    let stage = if poison && decode(&record).is_err() { Stage::Decode } else { Stage::Handle };
+                    let stage = if poison && decode(&record).is_err() {
+                        Stage::Decode
+                    } else {
+                        Stage::Handle
+                    };
                     let next = if poison { Next::GiveUp(0) } else { self.lanes.failed(&key, now) };
                     if let Next::GiveUp(retries) = next {
                         self.give_up(&record, stage, &failure, retries, stop).await?;

@@ -58,7 +58,8 @@ impl Progress {
     /// These offsets were committed.
     pub(super) fn committed(&mut self, positions: &[Position]) {
         for at in positions {
-            if let Some(partition) = self.partitions.get_mut(&(Arc::clone(&at.topic), at.partition)) {
+            if let Some(partition) = self.partitions.get_mut(&(Arc::clone(&at.topic), at.partition))
+            {
                 partition.committed = Some(at.offset);
             }
         }

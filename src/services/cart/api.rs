@@ -15,7 +15,7 @@ use super::copy::CartView;
 use super::{CartError, Carts, CheckedOut, Contact, Refusal};
 use crate::domain::{Email, Line, Money, OrderId, Phone, ProductId, Quantity, UserId};
 use crate::http::problem::FieldError;
-use crate::http::{Body, answer, IdempotencyKey, OptionalBody, PathId, PathIds, Problem};
+use crate::http::{Body, IdempotencyKey, OptionalBody, PathId, PathIds, Problem, answer};
 use crate::services::idempotency::{Answer, Begun, IdempotencyKeys, Ticket};
 
 #[derive(Clone)]
@@ -208,12 +208,18 @@ fn refused(refusal: Refusal) -> Problem {
             "price",
             format!("{product_id} costs {price} now"),
         ),
-        Refusal::Empty => {
-            Problem::new(StatusCode::BAD_REQUEST, "empty-cart", "Empty cart", "the cart is empty; add items first")
-        }
-        Refusal::Bound(e) => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "cart-bound", "Cart too large", e.to_string())
-        }
+        Refusal::Empty => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "empty-cart",
+            "Empty cart",
+            "the cart is empty; add items first",
+        ),
+        Refusal::Bound(e) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "cart-bound",
+            "Cart too large",
+            e.to_string(),
+        ),
         Refusal::Repriced(ids) => Problem::conflict(
             "repriced",
             "Cart has changed",
@@ -226,7 +232,10 @@ fn refused(refusal: Refusal) -> Problem {
             "too few units are left; lower the quantities and check out again",
         )
         .naming(
-            short.iter().map(|s| line(&s.product_id, format!("{} units left", s.available))).collect(),
+            short
+                .iter()
+                .map(|s| line(&s.product_id, format!("{} units left", s.available)))
+                .collect(),
         ),
         Refusal::Busy => Problem::unavailable("no new orders are taken for a moment"),
     }

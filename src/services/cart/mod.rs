@@ -122,13 +122,16 @@ impl Carts {
         self.change(user, Some(unit), |cart, unit| {
             let fresh = self.desk.cart_id(unit.now);
             let cart_id = cart.add(line.clone(), fresh).map_err(Refusal::Bound)?;
-            unit.emit(None, &Event::CartItemAdded(cart::ItemAdded {
-                user_id: user.clone(),
-                cart_id,
-                product_id: product.clone(),
-                quantity,
-                price,
-            }));
+            unit.emit(
+                None,
+                &Event::CartItemAdded(cart::ItemAdded {
+                    user_id: user.clone(),
+                    cart_id,
+                    product_id: product.clone(),
+                    quantity,
+                    price,
+                }),
+            );
             Ok(())
         })
         .await
@@ -152,12 +155,26 @@ impl Carts {
             let difference = before.get().abs_diff(quantity.get());
             let Ok(difference) = Quantity::new(difference) else { return Ok(()) };
             let (user_id, product_id) = (user.clone(), product.clone());
-            unit.emit(None, &if quantity > before {
-                let price = line.price;
-                Event::CartItemAdded(cart::ItemAdded { user_id, cart_id, product_id, quantity: difference, price })
-            } else {
-                Event::CartItemRemoved(cart::ItemRemoved { user_id, cart_id, product_id, quantity: difference })
-            });
+            unit.emit(
+                None,
+                &if quantity > before {
+                    let price = line.price;
+                    Event::CartItemAdded(cart::ItemAdded {
+                        user_id,
+                        cart_id,
+                        product_id,
+                        quantity: difference,
+                        price,
+                    })
+                } else {
+                    Event::CartItemRemoved(cart::ItemRemoved {
+                        user_id,
+                        cart_id,
+                        product_id,
+                        quantity: difference,
+                    })
+                },
+            );
             Ok(())
         })
         .await
@@ -169,12 +186,15 @@ impl Carts {
             let missing = || Refusal::NotInCart(product.clone());
             let cart_id = cart.cart_id.ok_or_else(missing)?;
             let line = cart.remove(product).ok_or_else(missing)?;
-            unit.emit(None, &Event::CartItemRemoved(cart::ItemRemoved {
-                user_id: user.clone(),
-                cart_id,
-                product_id: product.clone(),
-                quantity: line.quantity,
-            }));
+            unit.emit(
+                None,
+                &Event::CartItemRemoved(cart::ItemRemoved {
+                    user_id: user.clone(),
+                    cart_id,
+                    product_id: product.clone(),
+                    quantity: line.quantity,
+                }),
+            );
             Ok(())
         })
         .await
@@ -243,7 +263,12 @@ impl Carts {
     }
 
     /// Takes up what the catalogue says now.
-    fn learn(&self, unit: &mut UnitOfWork, known: Option<PriceTag>, entry: CatalogEntry) -> PriceTag {
+    fn learn(
+        &self,
+        unit: &mut UnitOfWork,
+        known: Option<PriceTag>,
+        entry: CatalogEntry,
+    ) -> PriceTag {
         let fresh = PriceTag {
             product_id: entry.product_id,
             name: entry.name,

@@ -31,7 +31,14 @@ pub struct Cart {
 impl Cart {
     /// A cart that nobody has touched.
     pub fn untouched(user_id: UserId, now: Timestamp) -> Self {
-        Self { user_id, cart_id: None, items: vec![], version: 0, last_order_id: None, created_at: now }
+        Self {
+            user_id,
+            cart_id: None,
+            items: vec![],
+            version: 0,
+            last_order_id: None,
+            created_at: now,
+        }
     }
 
     /// What is in it costs so much.
@@ -133,7 +140,10 @@ impl PriceTag {
     /// Whether a shopper may have been shown `price` within the last `grace`.
     pub fn accepts(&self, price: Money, now: Timestamp, grace: Duration) -> bool {
         price == self.price
-            || self.previous.iter().any(|earlier| earlier.price == price && now <= earlier.until + grace)
+            || self
+                .previous
+                .iter()
+                .any(|earlier| earlier.price == price && now <= earlier.until + grace)
     }
 
     /// Takes up the catalogue's newer word; what it cost before is remembered for `grace`.

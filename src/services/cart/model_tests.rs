@@ -62,10 +62,22 @@ fn a_cart_keeps_its_name_until_it_is_checked_out() {
 
 #[test]
 fn repriced_lines_take_todays_price_and_delisted_ones_go() {
-    let mut cart = cart(&[line("same", 1, 100), line("up", 1, 100), line("gone", 1, 100), line("never", 1, 100)]);
+    let mut cart = cart(&[
+        line("same", 1, 100),
+        line("up", 1, 100),
+        line("gone", 1, 100),
+        line("never", 1, 100),
+    ]);
     let gone = PriceTag { listed: false, ..tag("gone", 100) };
     let touched = cart.refresh(&[tag("same", 100), tag("up", 120), gone]);
-    assert_eq!(touched, [line("up", 1, 1).product_id, line("gone", 1, 1).product_id, line("never", 1, 1).product_id]);
+    assert_eq!(
+        touched,
+        [
+            line("up", 1, 1).product_id,
+            line("gone", 1, 1).product_id,
+            line("never", 1, 1).product_id
+        ]
+    );
     assert_eq!(cart.items, [line("same", 1, 100), line("up", 1, 120)]);
     let version = cart.version;
     assert!(cart.refresh(&[tag("same", 100), tag("up", 120)]).is_empty());

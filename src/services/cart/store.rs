@@ -8,7 +8,8 @@ use crate::ports::store::{Read, Row, StoreError};
 use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
-const SELECT_CART: &str = "select user_id, cart_id, items, version, last_order_id, created_at from carts
+const SELECT_CART: &str =
+    "select user_id, cart_id, items, version, last_order_id, created_at from carts
  where user_id = ?1 and expires_at > ?2";
 // An expired row is as good as none: whoever comes first overwrites it, from whatever version.
 const INSERT_CART: &str = "insert into carts (user_id, cart_id, items, version, last_order_id, created_at, updated_at, expires_at)
@@ -17,17 +18,21 @@ const INSERT_CART: &str = "insert into carts (user_id, cart_id, items, version, 
    version = excluded.version, last_order_id = excluded.last_order_id, created_at = excluded.created_at,
    updated_at = excluded.updated_at, expires_at = excluded.expires_at
  where carts.expires_at <= excluded.updated_at";
-const UPDATE_CART: &str = "update carts set cart_id = ?3, items = ?4, version = ?5, last_order_id = ?6,
+const UPDATE_CART: &str =
+    "update carts set cart_id = ?3, items = ?4, version = ?5, last_order_id = ?6,
    updated_at = ?7, expires_at = ?8
  where user_id = ?1 and version = ?2";
 const DELETE_EXPIRED: &str = "delete from carts where user_id in
  (select user_id from carts where expires_at <= ?1 order by expires_at limit ?2)";
-const COUNT_EXPIRED: &str = "select count(*) from (select 1 from carts where expires_at <= ?1 limit ?2)";
-const INSERT_CHECKOUT: &str = "insert into checkouts (order_id, cart_id, user_id, items, total_minor, email,
+const COUNT_EXPIRED: &str =
+    "select count(*) from (select 1 from carts where expires_at <= ?1 limit ?2)";
+const INSERT_CHECKOUT: &str =
+    "insert into checkouts (order_id, cart_id, user_id, items, total_minor, email,
    phone, hold_expires_at, deadline, created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const SELECT_CHECKOUT: &str =
     "select order_id, user_id, items, total_minor, created_at from checkouts where order_id = ?1";
-const SELECT_TAG: &str = "select product_id, name, price_minor, listed, version, previous from cart_products
+const SELECT_TAG: &str =
+    "select product_id, name, price_minor, listed, version, previous from cart_products
  where product_id = ?1";
 const UPSERT_TAG: &str = "insert into cart_products (product_id, name, price_minor, listed, version, previous, updated_at)
  values (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -60,18 +65,40 @@ pub(super) fn save(unit: &mut UnitOfWork, desk: &Desk, cart: &Cart, stored_versi
     if stored_version == 0 {
         unit.one(
             INSERT_CART,
-            values![&cart.user_id, cart.cart_id, items, cart.version, last, cart.created_at, now, expires_at],
+            values![
+                &cart.user_id,
+                cart.cart_id,
+                items,
+                cart.version,
+                last,
+                cart.created_at,
+                now,
+                expires_at
+            ],
         );
     } else {
         unit.one(
             UPDATE_CART,
-            values![&cart.user_id, stored_version, cart.cart_id, items, cart.version, last, now, expires_at],
+            values![
+                &cart.user_id,
+                stored_version,
+                cart.cart_id,
+                items,
+                cart.version,
+                last,
+                now,
+                expires_at
+            ],
         );
     }
 }
 
 /// Deletes expired carts; whether there may be more.
-pub(super) async fn expire(desk: &Desk, unit: &mut UnitOfWork, limit: u32) -> Result<bool, StoreError> {
+pub(super) async fn expire(
+    desk: &Desk,
+    unit: &mut UnitOfWork,
+    limit: u32,
+) -> Result<bool, StoreError> {
     let rows = desk.query(COUNT_EXPIRED, values![unit.now, limit]).await?;
     let expired = rows.first().map_or(Ok(0), |row| row.int(0))?;
     if expired > 0 {
@@ -89,14 +116,25 @@ pub(super) fn insert_checkout(unit: &mut UnitOfWork, e: &CheckoutInitiated) {
     unit.one(
         INSERT_CHECKOUT,
         values![
-            &e.order_id, e.cart_id, &e.user_id, items, e.total_amount, email, phone,
-            e.hold_expires_at, e.deadline, now
+            &e.order_id,
+            e.cart_id,
+            &e.user_id,
+            items,
+            e.total_amount,
+            email,
+            phone,
+            e.hold_expires_at,
+            e.deadline,
+            now
         ],
     );
 }
 
 /// The checkout that made an order.
-pub(super) async fn checkout(desk: &Desk, id: &OrderId) -> Result<Option<CheckoutEntry>, StoreError> {
+pub(super) async fn checkout(
+    desk: &Desk,
+    id: &OrderId,
+) -> Result<Option<CheckoutEntry>, StoreError> {
     let entry = |row: &Row| {
         Ok(CheckoutEntry {
             order_id: row.parsed(0)?,

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::model::Offer;
 use super::{Catalog, CatalogError, NewProduct};
 use crate::domain::{Money, ProductId, Quantity};
-use crate::http::{Body, answer, IdempotencyKey, PathId, Problem};
+use crate::http::{Body, IdempotencyKey, PathId, Problem, answer};
 use crate::services::UnitOfWork;
 use crate::services::idempotency::{Answer, Begun, IdempotencyKeys};
 
@@ -165,7 +165,8 @@ async fn restock(
     Body(new, raw): Body<Delivery>,
 ) -> Result<Response, Problem> {
     let desk = &api.catalog.desk;
-    let ticket = match api.keys.begin(desk, format!("POST /products/{id}/stock"), key, &raw).await? {
+    let ticket = match api.keys.begin(desk, format!("POST /products/{id}/stock"), key, &raw).await?
+    {
         Begun::Answered(answer) => return Ok(answer::respond(answer)),
         Begun::OtherBody => return Err(answer::other_body()),
         Begun::Fresh(ticket) => ticket,

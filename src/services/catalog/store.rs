@@ -6,14 +6,18 @@ use crate::ports::store::{Read, Row, StoreError};
 use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
-const SELECT: &str = "select product_id, seller_id, name, description, price_minor, listed, version, created_at
+const SELECT: &str =
+    "select product_id, seller_id, name, description, price_minor, listed, version, created_at
  from catalog_products where product_id = ?1";
 const COUNT: &str = "select count(*) from catalog_products";
-const INSERT: &str = "insert into catalog_products (product_id, seller_id, name, description, price_minor,
+const INSERT: &str =
+    "insert into catalog_products (product_id, seller_id, name, description, price_minor,
    listed, version, created_at, updated_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const UPDATE: &str = "update catalog_products set price_minor = ?3, listed = ?4, version = ?5, updated_at = ?6
+const UPDATE: &str =
+    "update catalog_products set price_minor = ?3, listed = ?4, version = ?5, updated_at = ?6
  where product_id = ?1 and version = ?2";
-const INSERT_PRICE: &str = "insert into catalog_prices (product_id, version, price_minor, listed, since)
+const INSERT_PRICE: &str =
+    "insert into catalog_prices (product_id, version, price_minor, listed, since)
  values (?1, ?2, ?3, ?4, ?5)";
 const INSERT_DELIVERY: &str =
     "insert into catalog_deliveries (event_id, product_id, quantity, at) values (?1, ?2, ?3, ?4)";
@@ -48,8 +52,15 @@ pub(super) fn insert(unit: &mut UnitOfWork, o: &Offer) {
     unit.one(
         INSERT,
         values![
-            &o.product_id, &o.seller_id, &o.name, &o.description, o.price, o.listed, o.version,
-            o.created_at, now
+            &o.product_id,
+            &o.seller_id,
+            &o.name,
+            &o.description,
+            o.price,
+            o.listed,
+            o.version,
+            o.created_at,
+            now
         ],
     );
     note_price(unit, o);

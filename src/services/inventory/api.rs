@@ -75,9 +75,10 @@ async fn list_products(
     let mut products = inventory.listed(&cursor, limit + 1).await?;
     let more = products.len() > limit as usize;
     products.truncate(limit as usize);
-    let next = products.last().filter(|_| more).map(|last| {
-        format!("</products?limit={limit}&cursor={}>; rel=\"next\"", last.product_id)
-    });
+    let next = products
+        .last()
+        .filter(|_| more)
+        .map(|last| format!("</products?limit={limit}&cursor={}>; rel=\"next\"", last.product_id));
     let bodies: Vec<ProductBody> = products.into_iter().map(Into::into).collect();
     Ok(match next {
         Some(link) => ([(header::LINK, link)], Json(bodies)).into_response(),

@@ -15,8 +15,8 @@ use super::{Desk, Failure, Incoming, Mutant, Service, UnitOfWork};
 use crate::domain::{EventId, Line, OrderId, ProductId, Timestamp};
 use crate::events::inventory::{self, Units};
 use crate::events::{Event, Topic, catalog, order};
-use crate::ports::holds::{Hold, Holds};
 use crate::ports::StoreError;
+use crate::ports::holds::{Hold, Holds};
 use model::{Fall, HoldRow, HoldState, Movement, Product, Shelf, Tracked, units_of};
 
 /// A reservation takes its hold along for this long, past any commit.
@@ -127,7 +127,8 @@ impl Inventory {
         if short.is_empty() {
             shelf.set_state(&e.order_id, HoldState::Reserved);
             shelf.take(&taken);
-            let reserved = inventory::Reserved { order_id: e.order_id.clone(), items: taken.clone() };
+            let reserved =
+                inventory::Reserved { order_id: e.order_id.clone(), items: taken.clone() };
             let event_id = unit.emit(Some(cause), &Event::InventoryReserved(reserved));
             note_movements(unit, shelf, &e.order_id, &taken, event_id, store::note_reserved);
         } else {
@@ -179,7 +180,12 @@ impl Inventory {
         }
     }
 
-    fn upserted(unit: &mut UnitOfWork, shelf: &mut Shelf, e: &catalog::ProductUpserted, cause: EventId) {
+    fn upserted(
+        unit: &mut UnitOfWork,
+        shelf: &mut Shelf,
+        e: &catalog::ProductUpserted,
+        cause: EventId,
+    ) {
         let known = shelf.products.get(&e.product_id).map_or(0, |p| p.tracked.row.catalog_version);
         if e.version <= known {
             return; // an older change that was overtaken
@@ -216,7 +222,9 @@ impl Inventory {
                     current_stock: stock.max(0) as u64,
                     threshold: threshold.max(0) as u64,
                 }),
-                Fall::Depleted(product_id) => Event::InventoryDepleted(inventory::Depleted { product_id }),
+                Fall::Depleted(product_id) => {
+                    Event::InventoryDepleted(inventory::Depleted { product_id })
+                }
             };
             unit.emit(None, &event);
         }

@@ -33,7 +33,10 @@ fn lines_of_one_product_are_counted_together() {
         quantity: Quantity::new(n).unwrap(),
         price: Money::ZERO,
     };
-    assert_eq!(units_of(&[line("b", 1), line("a", 2), line("b", 3)]), [units("a", 2), units("b", 4)]);
+    assert_eq!(
+        units_of(&[line("b", 1), line("a", 2), line("b", 3)]),
+        [units("a", 2), units("b", 4)]
+    );
 }
 
 #[test]

@@ -29,23 +29,27 @@ macro_rules! select_holds {
 }
 
 const SELECT_PRODUCT: &str = select_products!("where product_id = ?1");
-const SELECT_LISTED: &str = select_products!(
-    "where listed = 1 and product_id > ?1 order by product_id limit ?2"
-);
+const SELECT_LISTED: &str =
+    select_products!("where listed = 1 and product_id > ?1 order by product_id limit ?2");
 const SELECT_STOCK: &str = "select product_id, stock from products order by product_id";
-const INSERT_PRODUCT: &str = "insert into products (product_id, name, description, price_minor, listed,
+const INSERT_PRODUCT: &str =
+    "insert into products (product_id, name, description, price_minor, listed,
    stock, version, catalog_version, created_at, updated_at)
  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const UPDATE_PRODUCT: &str = "update products set name = ?3, description = ?4, price_minor = ?5,
    listed = ?6, stock = ?7, version = ?8, catalog_version = ?9, updated_at = ?10
  where product_id = ?1 and version = ?2";
-const INSERT_CHANGE: &str = "insert into product_changes (product_id, version, kind, quantity, event_id, at)
+const INSERT_CHANGE: &str =
+    "insert into product_changes (product_id, version, kind, quantity, event_id, at)
  values (?1, ?2, ?3, ?4, ?5, ?6)";
 const SELECT_HOLD: &str = select_holds!("where order_id = ?1");
-const SELECT_LIVE: &str = select_holds!("where state = 'HELD' and expires_at > ?1 order by order_id");
-const INSERT_HOLD: &str = "insert into stock_holds (order_id, items, state, expires_at, version, created_at, updated_at)
+const SELECT_LIVE: &str =
+    select_holds!("where state = 'HELD' and expires_at > ?1 order by order_id");
+const INSERT_HOLD: &str =
+    "insert into stock_holds (order_id, items, state, expires_at, version, created_at, updated_at)
  values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const UPDATE_HOLD: &str = "update stock_holds set items = ?3, state = ?4, version = ?5, updated_at = ?6
+const UPDATE_HOLD: &str =
+    "update stock_holds set items = ?3, state = ?4, version = ?5, updated_at = ?6
  where order_id = ?1 and version = ?2";
 const INSERT_RESERVATION: &str = "insert into stock_reservations
  (order_id, product_id, quantity, reserved_event_id, reserved_version, created_at) values (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -95,10 +99,21 @@ pub(super) fn save(unit: &mut UnitOfWork, shelf: &Shelf) {
         match tracked.stored_version {
             None => unit.one(
                 INSERT_HOLD,
-                values![&hold.order_id, items, state, hold.expires_at, hold.version, hold.created_at, now],
+                values![
+                    &hold.order_id,
+                    items,
+                    state,
+                    hold.expires_at,
+                    hold.version,
+                    hold.created_at,
+                    now
+                ],
             ),
             Some(version) => {
-                unit.one(UPDATE_HOLD, values![&hold.order_id, version, items, state, hold.version, now]);
+                unit.one(
+                    UPDATE_HOLD,
+                    values![&hold.order_id, version, items, state, hold.version, now],
+                );
             }
         }
     }
@@ -110,15 +125,31 @@ fn save_product(unit: &mut UnitOfWork, tracked: &Tracked<Product>) {
         None => unit.one(
             INSERT_PRODUCT,
             values![
-                &p.product_id, &p.name, &p.description, p.price, p.listed, p.stock, p.version,
-                p.catalog_version, p.created_at, now
+                &p.product_id,
+                &p.name,
+                &p.description,
+                p.price,
+                p.listed,
+                p.stock,
+                p.version,
+                p.catalog_version,
+                p.created_at,
+                now
             ],
         ),
         Some(version) => unit.one(
             UPDATE_PRODUCT,
             values![
-                &p.product_id, version, &p.name, &p.description, p.price, p.listed, p.stock,
-                p.version, p.catalog_version, now
+                &p.product_id,
+                version,
+                &p.name,
+                &p.description,
+                p.price,
+                p.listed,
+                p.stock,
+                p.version,
+                p.catalog_version,
+                now
             ],
         ),
     }
@@ -160,7 +191,11 @@ pub(super) async fn product_of(desk: &Desk, id: &ProductId) -> Result<Option<Pro
 }
 
 /// A page of the products on sale, by id, after `after`.
-pub(super) async fn listed(desk: &Desk, after: &str, limit: u32) -> Result<Vec<Product>, StoreError> {
+pub(super) async fn listed(
+    desk: &Desk,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Product>, StoreError> {
     desk.query(SELECT_LISTED, values![after, limit]).await?.iter().map(product).collect()
 }
 

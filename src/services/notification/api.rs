@@ -53,7 +53,8 @@ struct MessageBody {
 
 impl From<Received> for MessageBody {
     fn from(m: Received) -> Self {
-        let Received { seq, channel, message_id, order_id, recipient, subject, body, received_at } = m;
+        let Received { seq, channel, message_id, order_id, recipient, subject, body, received_at } =
+            m;
         Self { seq, channel, message_id, order_id, recipient, subject, body, received_at }
     }
 }
@@ -79,6 +80,7 @@ async fn mailbox(
         after: query.after.unwrap_or(0),
         limit,
     };
-    let messages = mailbox.messages(&filter).await.map_err(|e| Problem::unavailable(e.to_string()))?;
+    let messages =
+        mailbox.messages(&filter).await.map_err(|e| Problem::unavailable(e.to_string()))?;
     Ok(Json(messages.into_iter().map(Into::into).collect()))
 }

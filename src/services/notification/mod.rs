@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use super::{Desk, Effects, Failure, Handover, Incoming, Mutant, Service, UnitOfWork};
 use crate::domain::Timestamp;
 use crate::events::{Event, Topic};
-use crate::ports::mail::{MailError, Mailbox, Mailer, Sms};
 use crate::ports::StoreError;
+use crate::ports::mail::{MailError, Mailbox, Mailer, Sms};
 use model::{Channel, Message, Status};
 
 /// The notification service.
@@ -113,9 +113,7 @@ impl Effects for Notifications {
             message.message_id = format!("{}-{}", self.desk.event_id(now), message.message_id);
         }
         match message.channel {
-            Channel::Email => {
-                self.mailer.send(&message.as_mail().ok_or_else(unsendable)?).await
-            }
+            Channel::Email => self.mailer.send(&message.as_mail().ok_or_else(unsendable)?).await,
             Channel::Sms => self.sms.text(&message.as_text().ok_or_else(unsendable)?).await,
         }
     }
@@ -136,7 +134,11 @@ impl Effects for Notifications {
                     again.push(next);
                 }
                 Err(MailError::Refused(reason)) => {
-                    tracing::warn!(message_id = message.message_id, reason, "message refused for good");
+                    tracing::warn!(
+                        message_id = message.message_id,
+                        reason,
+                        "message refused for good"
+                    );
                     store::record(unit, message, Status::Failed, Some(reason), None);
                 }
             }

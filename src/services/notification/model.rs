@@ -150,7 +150,9 @@ fn why(reason: Option<CancelReason>, decline: Option<DeclineReason>) -> &'static
         (_, Some(DeclineReason::InsufficientFunds)) => "the card has insufficient funds",
         (_, Some(DeclineReason::CardDeclined)) => "the card was declined",
         (_, Some(DeclineReason::ExpiredCard)) => "the card has expired",
-        (_, Some(DeclineReason::HoldExpired)) | (Some(CancelReason::Expired), None) => "it was not completed in time",
+        (_, Some(DeclineReason::HoldExpired)) | (Some(CancelReason::Expired), None) => {
+            "it was not completed in time"
+        }
         (Some(CancelReason::OutOfStock), None) => "it is out of stock",
         (Some(CancelReason::CustomerRequest), None) => "you asked for it",
         (Some(CancelReason::PaymentFailed) | None, None) => "the payment failed",
@@ -184,7 +186,8 @@ mod tests {
         assert_eq!(done[0].message_id, "ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE.fulfilled.email@ecom");
         assert_eq!(done[0].recipient, "ann@example.com");
         assert!(done[0].body.contains("99.98 USD"), "{}", done[0].body);
-        let gone = about_order(&send(Outcome::Cancelled, "ann@shop.example", Some("+4915112345678")));
+        let gone =
+            about_order(&send(Outcome::Cancelled, "ann@shop.example", Some("+4915112345678")));
         assert_eq!(gone.len(), 2);
         assert_eq!(gone[0].recipient, "ann@shop.example");
         assert!(gone[0].body.contains("the card has expired"), "{}", gone[0].body);

@@ -6,11 +6,13 @@ use crate::ports::store::{Row, StoreError};
 use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
-const INSERT: &str = "insert into notifications (message_id, order_id, channel, recipient, subject, body,
+const INSERT: &str =
+    "insert into notifications (message_id, order_id, channel, recipient, subject, body,
    status, attempts, next_attempt_at, created_at, updated_at)
  values (?1, ?2, ?3, ?4, ?5, ?6, 'PENDING', 0, ?7, ?7, ?7)
  on conflict (message_id) do nothing";
-const SELECT_DUE: &str = "select message_id, order_id, channel, recipient, subject, body, attempts, next_attempt_at
+const SELECT_DUE: &str =
+    "select message_id, order_id, channel, recipient, subject, body, attempts, next_attempt_at
  from notifications where next_attempt_at is not null and next_attempt_at <= ?1
  order by next_attempt_at, message_id limit ?2";
 const UPDATE: &str = "update notifications set status = ?2, reason = ?3, attempts = ?4,
@@ -23,14 +25,23 @@ pub(super) fn insert(unit: &mut UnitOfWork, m: &Message) {
     unit.any(
         INSERT,
         values![
-            &m.message_id, m.order_id.as_ref(), m.channel.as_str(), &m.recipient, &m.subject,
-            &m.body, now
+            &m.message_id,
+            m.order_id.as_ref(),
+            m.channel.as_str(),
+            &m.recipient,
+            &m.subject,
+            &m.body,
+            now
         ],
     );
 }
 
 /// Messages to be sent, longest due first.
-pub(super) async fn due(desk: &Desk, now: Timestamp, limit: u32) -> Result<Vec<Message>, StoreError> {
+pub(super) async fn due(
+    desk: &Desk,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Message>, StoreError> {
     desk.query(SELECT_DUE, values![now, limit]).await?.iter().map(message).collect()
 }
 

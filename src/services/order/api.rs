@@ -117,7 +117,11 @@ fn parse_wait(text: &str) -> Result<Duration, Problem> {
         .or_else(|| number("s").map(|s| Duration::from_secs(s.into())));
     match wait {
         Some(wait) => Ok(wait.min(WAIT_MAX)),
-        None => Err(Problem::field(StatusCode::BAD_REQUEST, "wait", "must be a time such as 5s or 500ms")),
+        None => Err(Problem::field(
+            StatusCode::BAD_REQUEST,
+            "wait",
+            "must be a time such as 5s or 500ms",
+        )),
     }
 }
 
@@ -159,7 +163,8 @@ async fn orders_of_user(
     let mut bodies: Vec<OrderBody> =
         known.into_iter().map(|order| OrderBody::of(order, vec![])).collect();
     let latest = orders.checkouts.last_checkout_of(&user).await?;
-    if let Some(entry) = latest.filter(|entry| bodies.iter().all(|b| b.order_id != entry.order_id)) {
+    if let Some(entry) = latest.filter(|entry| bodies.iter().all(|b| b.order_id != entry.order_id))
+    {
         bodies.insert(0, OrderBody::of_checkout(entry));
     }
     Ok(Json(bodies))

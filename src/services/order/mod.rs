@@ -75,10 +75,14 @@ impl Orders {
             let mut unit = self.desk.unit();
             match tracked.order.apply(&Happening::CancelRequested) {
                 Verdict::Changed(events) => tracked.note(&mut unit, None, &events),
-                Verdict::Ignored | Verdict::TooEarly if tracked.order.status == Status::Cancelled => {
+                Verdict::Ignored | Verdict::TooEarly
+                    if tracked.order.status == Status::Cancelled =>
+                {
                     return Ok(Cancellation::Done(tracked.order));
                 }
-                Verdict::Ignored | Verdict::TooEarly => return Ok(Cancellation::TooLate(tracked.order)),
+                Verdict::Ignored | Verdict::TooEarly => {
+                    return Ok(Cancellation::TooLate(tracked.order));
+                }
             }
             tracked.save(&mut unit);
             match self.desk.commit(unit).await {
@@ -173,7 +177,8 @@ impl Service for Orders {
 
     async fn handle(&self, unit: &mut UnitOfWork, events: &[Incoming]) -> Result<(), Failure> {
         let ids = events.iter().filter_map(|incoming| incoming.event.order_id());
-        let loaded = store::load(&self.desk, ids.collect::<std::collections::BTreeSet<_>>()).await?;
+        let loaded =
+            store::load(&self.desk, ids.collect::<std::collections::BTreeSet<_>>()).await?;
         let mut orders: BTreeMap<OrderId, Tracked> =
             loaded.into_iter().map(|t| (t.order.order_id.clone(), t)).collect();
         for incoming in events {

@@ -103,7 +103,11 @@ pub enum Verdict {
 impl Order {
     /// The order that a checkout makes, and the events that tell of it. A checkout that comes after
     /// its deadline makes an order that is cancelled from the start.
-    pub fn place(checkout: &cart::CheckoutInitiated, created_at: Timestamp, now: Timestamp) -> (Self, Vec<Event>) {
+    pub fn place(
+        checkout: &cart::CheckoutInitiated,
+        created_at: Timestamp,
+        now: Timestamp,
+    ) -> (Self, Vec<Event>) {
         let mut placed = Self {
             order_id: checkout.order_id.clone(),
             user_id: checkout.user_id.clone(),

@@ -20,16 +20,17 @@ macro_rules! select {
 const SELECT: &str = select!("where order_id = ?1");
 const SELECT_OF_USER: &str =
     select!("where user_id = ?1 order by created_at desc, order_id desc limit ?2");
-const SELECT_OVERDUE: &str = select!(
-    "where deadline is not null and deadline <= ?1 order by deadline, order_id limit ?2"
-);
-const INSERT: &str = "insert into orders (order_id, user_id, status, items, total_minor, email, phone,
+const SELECT_OVERDUE: &str =
+    select!("where deadline is not null and deadline <= ?1 order by deadline, order_id limit ?2");
+const INSERT: &str =
+    "insert into orders (order_id, user_id, status, items, total_minor, email, phone,
    payment_id, cancel_reason, decline_reason, version, deadline, created_at, updated_at)
  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 const UPDATE: &str = "update orders set status = ?3, payment_id = ?4, cancel_reason = ?5,
    decline_reason = ?6, version = ?7, deadline = ?8, updated_at = ?9
  where order_id = ?1 and version = ?2";
-const INSERT_HISTORY: &str = "insert into order_status_history (order_id, version, status, reason, event_id, at)
+const INSERT_HISTORY: &str =
+    "insert into order_status_history (order_id, version, status, reason, event_id, at)
  values (?1, ?2, ?3, ?4, ?5, ?6)";
 const SELECT_HISTORY: &str =
     "select status, reason, at from order_status_history where order_id = ?1 order by version";
@@ -81,8 +82,15 @@ impl Tracked {
             Some(version) => unit.one(
                 UPDATE,
                 values![
-                    &order.order_id, version, status, payment, reason, decline, order.version,
-                    order.deadline, now
+                    &order.order_id,
+                    version,
+                    status,
+                    payment,
+                    reason,
+                    decline,
+                    order.version,
+                    order.deadline,
+                    now
                 ],
             ),
             None => {
@@ -92,8 +100,19 @@ impl Tracked {
                 unit.one(
                     INSERT,
                     values![
-                        &order.order_id, &order.user_id, status, items, order.total, email, phone,
-                        payment, reason, decline, order.version, order.deadline, order.created_at,
+                        &order.order_id,
+                        &order.user_id,
+                        status,
+                        items,
+                        order.total,
+                        email,
+                        phone,
+                        payment,
+                        reason,
+                        decline,
+                        order.version,
+                        order.deadline,
+                        order.created_at,
                         now
                     ],
                 );
@@ -138,12 +157,19 @@ pub(super) async fn load<'a>(
 }
 
 /// Orders past their deadline, the longest overdue first.
-pub(super) async fn load_overdue(desk: &Desk, now: Timestamp, limit: u32) -> Result<Vec<Tracked>, StoreError> {
+pub(super) async fn load_overdue(
+    desk: &Desk,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Tracked>, StoreError> {
     desk.query(SELECT_OVERDUE, values![now, limit]).await?.iter().map(tracked).collect()
 }
 
 /// An order and its history.
-pub(super) async fn find(desk: &Desk, id: &OrderId) -> Result<Option<(Order, Vec<Step>)>, StoreError> {
+pub(super) async fn find(
+    desk: &Desk,
+    id: &OrderId,
+) -> Result<Option<(Order, Vec<Step>)>, StoreError> {
     let reads = [Read::new(SELECT, values![id]), Read::new(SELECT_HISTORY, values![id])];
     let results = desk.read(&reads).await?;
     let Some(row) = results[0].first() else { return Ok(None) };
@@ -158,6 +184,10 @@ fn step(row: &Row) -> Result<Step, StoreError> {
 }
 
 /// The newest orders of a user.
-pub(super) async fn of_user(desk: &Desk, user: &UserId, limit: u32) -> Result<Vec<Order>, StoreError> {
+pub(super) async fn of_user(
+    desk: &Desk,
+    user: &UserId,
+    limit: u32,
+) -> Result<Vec<Order>, StoreError> {
     desk.query(SELECT_OF_USER, values![user, limit]).await?.iter().map(order).collect()
 }

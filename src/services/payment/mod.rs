@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use super::{Desk, Effects, Failure, Handover, Incoming, Mutant, Service, UnitOfWork};
 use crate::domain::{OrderId, Timestamp};
 use crate::events::{Event, Topic};
-use crate::ports::gateway::{Charge, Gateway, GatewayError, Refund};
 use crate::ports::StoreError;
+use crate::ports::gateway::{Charge, Gateway, GatewayError, Refund};
 use model::{Outcome, Payment, Status};
 
 /// The payment service.
@@ -40,7 +40,9 @@ impl Payments {
         if uncertain || !payment.may_charge(now) {
             match self.gateway.status(&key).await {
                 Ok(Some(decision)) => return Outcome::Decided(decision),
-                Ok(None) if !payment.may_charge(self.desk.clock.now()) => return Outcome::NeverCharged,
+                Ok(None) if !payment.may_charge(self.desk.clock.now()) => {
+                    return Outcome::NeverCharged;
+                }
                 Ok(None) => {}
                 Err(_) => return Outcome::Unclear,
             }
@@ -104,8 +106,14 @@ impl Service for Payments {
                 Event::OrderCreated(e) => {
                     payments.entry(e.order_id.clone()).or_insert_with(|| {
                         let (order, user) = (e.order_id.clone(), e.user_id.clone());
-                        let payment =
-                            Payment::ask(order, user, e.total_amount, e.hold_expires_at, cause, unit.now);
+                        let payment = Payment::ask(
+                            order,
+                            user,
+                            e.total_amount,
+                            e.hold_expires_at,
+                            cause,
+                            unit.now,
+                        );
                         Tracked { payment, stored_version: None }
                     });
                 }
@@ -125,7 +133,9 @@ impl Service for Payments {
         for Tracked { payment, stored_version } in payments.into_values() {
             match stored_version {
                 None => store::insert(unit, &payment),
-                Some(version) if version != payment.version => store::update(unit, &payment, version),
+                Some(version) if version != payment.version => {
+                    store::update(unit, &payment, version)
+                }
                 Some(_) => continue,
             }
             due.extend(payment.next_attempt_at.is_some().then_some(payment));

@@ -164,8 +164,12 @@ impl Payment {
                 self.end(Status::Cancelled);
                 None
             }
-            (Status::Pending, Outcome::NeverCharged) => Some(self.failed(DeclineReason::HoldExpired)),
-            (Status::Pending, Outcome::Refused(_)) => Some(self.failed(DeclineReason::CardDeclined)),
+            (Status::Pending, Outcome::NeverCharged) => {
+                Some(self.failed(DeclineReason::HoldExpired))
+            }
+            (Status::Pending, Outcome::Refused(_)) => {
+                Some(self.failed(DeclineReason::CardDeclined))
+            }
             (Status::RefundDue, Outcome::Refunded) => Some(self.refunded()),
             (Status::RefundDue, Outcome::Refused(text)) => {
                 self.end(Status::RefundFailed);

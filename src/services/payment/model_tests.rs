@@ -54,7 +54,13 @@ fn a_refund_is_asked_for_until_it_is_done_or_refused_for_good() {
     assert!(payment.cancel_order(CAUSE, NOW));
     assert_eq!(payment.status, Status::RefundDue);
     check(payment.clone(), &Outcome::Unclear, Status::RefundDue, None, true);
-    check(payment.clone(), &Outcome::Refunded, Status::Refunded, Some(Topic::PaymentRefunded), false);
+    check(
+        payment.clone(),
+        &Outcome::Refunded,
+        Status::Refunded,
+        Some(Topic::PaymentRefunded),
+        false,
+    );
     check(payment, &Outcome::Refused("no".into()), Status::RefundFailed, None, false);
 }
 

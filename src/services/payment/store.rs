@@ -31,12 +31,24 @@ const UPDATE: &str = "update payments set status = ?3, reason = ?4, order_cancel
 /// Adds a payment, which must be the first of its order.
 pub(super) fn insert(unit: &mut UnitOfWork, payment: &Payment) {
     let p = payment;
-    let (status, reason, now) = (p.status.as_str(), p.reason.as_ref().map(String::as_str), unit.now);
+    let (status, reason, now) =
+        (p.status.as_str(), p.reason.as_ref().map(String::as_str), unit.now);
     unit.one(
         INSERT,
         values![
-            &p.order_id, &p.user_id, p.amount, status, reason, p.order_cancelled, p.cause,
-            p.attempts, p.next_attempt_at, p.hold_expires_at, p.version, p.created_at, now,
+            &p.order_id,
+            &p.user_id,
+            p.amount,
+            status,
+            reason,
+            p.order_cancelled,
+            p.cause,
+            p.attempts,
+            p.next_attempt_at,
+            p.hold_expires_at,
+            p.version,
+            p.created_at,
+            now,
             Money::CURRENCY
         ],
     );
@@ -45,12 +57,21 @@ pub(super) fn insert(unit: &mut UnitOfWork, payment: &Payment) {
 /// Writes a payment that was at `version` when it was read.
 pub(super) fn update(unit: &mut UnitOfWork, payment: &Payment, version: i64) {
     let p = payment;
-    let (status, reason, now) = (p.status.as_str(), p.reason.as_ref().map(String::as_str), unit.now);
+    let (status, reason, now) =
+        (p.status.as_str(), p.reason.as_ref().map(String::as_str), unit.now);
     unit.one(
         UPDATE,
         values![
-            &p.order_id, version, status, reason, p.order_cancelled, p.cause, p.attempts,
-            p.next_attempt_at, p.version, now
+            &p.order_id,
+            version,
+            status,
+            reason,
+            p.order_cancelled,
+            p.cause,
+            p.attempts,
+            p.next_attempt_at,
+            p.version,
+            now
         ],
     );
 }
@@ -65,7 +86,11 @@ pub(super) async fn load<'a>(
 }
 
 /// Payments that the gateway should be asked about, longest due first.
-pub(super) async fn due(desk: &Desk, now: Timestamp, limit: u32) -> Result<Vec<Payment>, StoreError> {
+pub(super) async fn due(
+    desk: &Desk,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Payment>, StoreError> {
     desk.query(SELECT_DUE, values![now, limit]).await?.iter().map(payment).collect()
 }
 

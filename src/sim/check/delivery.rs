@@ -19,11 +19,20 @@ pub(super) fn order_per_key(evidence: &Evidence) -> Findings {
         let lane = (&*record.topic, record.key.as_str());
         let home = *partition_of.entry(lane).or_insert(record.partition);
         found.expect(home == record.partition && row.key == record.key, &record.key, || {
-            format!("{} {} is in partition {}, its key's home is {home}", record.topic, show(event.id), record.partition)
+            format!(
+                "{} {} is in partition {}, its key's home is {home}",
+                record.topic,
+                show(event.id),
+                record.partition
+            )
         });
         let before = last_seq.insert(lane, row.seq);
         found.expect(before.is_none_or(|before| before < row.seq), &record.key, || {
-            format!("{} {} was published after a later one of its key", record.topic, show(event.id))
+            format!(
+                "{} {} was published after a later one of its key",
+                record.topic,
+                show(event.id)
+            )
         });
     }
     found
@@ -60,7 +69,9 @@ pub(super) fn outbox_atomicity(evidence: &Evidence) -> Findings {
             }
         }
         match evidence.payments.get(id).map(|payment| payment.status.as_str()) {
-            Some("SUCCEEDED" | "REFUND_DUE" | "REFUND_FAILED") => imply("payment.processed", id, order.created_at),
+            Some("SUCCEEDED" | "REFUND_DUE" | "REFUND_FAILED") => {
+                imply("payment.processed", id, order.created_at)
+            }
             Some("REFUNDED") => {
                 imply("payment.processed", id, order.created_at);
                 imply("payment.refunded", id, order.created_at);
@@ -88,19 +99,27 @@ pub(super) fn outbox_atomicity(evidence: &Evidence) -> Findings {
     }
     for (&(topic, order), wanted) in &implied {
         let count = told.get(&(topic, order)).copied().unwrap_or(0);
-        found.expect(count == *wanted, order, || format!("{count} {topic} events in the outbox, {wanted} follow from the tables"));
+        found.expect(count == *wanted, order, || {
+            format!("{count} {topic} events in the outbox, {wanted} follow from the tables")
+        });
     }
     for (&(topic, order), count) in &told {
         let known = evidence.orders.get(order).is_some_and(|o| evidence.covers(o.created_at));
         if known && !implied.contains_key(&(topic, order)) {
-            found.violated(order, format!("{count} {topic} events in the outbox follow from nothing in the tables"));
+            found.violated(
+                order,
+                format!("{count} {topic} events in the outbox follow from nothing in the tables"),
+            );
         }
     }
     for (event, (product, quantity)) in &evidence.deliveries {
         let row = evidence.outbox.get(event);
-        let right = row.is_some_and(|row| &*row.topic == "catalog.stock_received" && row.key == *product);
+        let right =
+            row.is_some_and(|row| &*row.topic == "catalog.stock_received" && row.key == *product);
         if row.is_some() || evidence.since == i64::MIN {
-            found.expect(right, product, || format!("a delivery of {quantity} units was not told of"));
+            found.expect(right, product, || {
+                format!("a delivery of {quantity} units was not told of")
+            });
         }
     }
     found
@@ -114,20 +133,38 @@ pub(super) fn log_equals_outbox(evidence: &Evidence) -> Findings {
         in_log.insert(event.id);
         let subject = event.order.as_deref().or(event.product.as_deref()).unwrap_or(&record.key);
         match evidence.outbox.get(&event.id) {
-            Some(row) => found.expect(row.bytes == record.bytes && row.topic == record.topic, subject, || {
-                format!("{} {} differs from what the outbox holds", record.topic, show(event.id))
-            }),
+            Some(row) => found.expect(
+                row.bytes == record.bytes && row.topic == record.topic,
+                subject,
+                || {
+                    format!(
+                        "{} {} differs from what the outbox holds",
+                        record.topic,
+                        show(event.id)
+                    )
+                },
+            ),
             None if evidence.covers(event.timestamp) => found.expect(false, subject, || {
-                format!("{} {} is in the log, but no outbox ever held it", record.topic, show(event.id))
+                format!(
+                    "{} {} is in the log, but no outbox ever held it",
+                    record.topic,
+                    show(event.id)
+                )
             }),
             None => {}
         }
     }
     for (id, row) in &evidence.outbox {
-        found.expect(row.rows == 1, &row.key, || format!("{} rows with the event id {}", row.rows, show(*id)));
+        found.expect(row.rows == 1, &row.key, || {
+            format!("{} rows with the event id {}", row.rows, show(*id))
+        });
         if row.published && evidence.covers(row.created_at) {
             found.expect(in_log.contains(id), &row.key, || {
-                format!("{} {} was marked published, but the log does not have it", row.topic, show(*id))
+                format!(
+                    "{} {} was marked published, but the log does not have it",
+                    row.topic,
+                    show(*id)
+                )
             });
         }
     }
@@ -135,7 +172,10 @@ pub(super) fn log_equals_outbox(evidence: &Evidence) -> Findings {
     for record in &evidence.log {
         let place = (&record.topic, record.partition, record.offset);
         if !places.insert(place) {
-            found.violated(&record.key, format!("two records at {}/{}/{}", place.0, place.1, place.2));
+            found.violated(
+                &record.key,
+                format!("two records at {}/{}/{}", place.0, place.1, place.2),
+            );
         }
     }
     found
@@ -195,7 +235,9 @@ impl<'a> Letters<'a> {
         let mut by_place: BTreeMap<_, u64> = BTreeMap::new();
         for letter in evidence.log.iter().filter_map(|record| record.letter.as_ref()) {
             let (topic, partition, offset) = &letter.place;
-            *by_place.entry((letter.group.as_str(), topic.as_str(), *partition, *offset)).or_default() += 1;
+            *by_place
+                .entry((letter.group.as_str(), topic.as_str(), *partition, *offset))
+                .or_default() += 1;
         }
         Self { by_place }
     }
@@ -206,7 +248,13 @@ impl<'a> Letters<'a> {
 }
 
 /// Whether `record` is done with for a reader, in whatever way; none if it is none of its business.
-fn done(evidence: &Evidence, letters: &Letters<'_>, consumer: &str, group: &str, record: &LogRecord) -> Option<bool> {
+fn done(
+    evidence: &Evidence,
+    letters: &Letters<'_>,
+    consumer: &str,
+    group: &str,
+    record: &LogRecord,
+) -> Option<bool> {
     if record.replay_group.as_deref().is_some_and(|only| only != group) {
         return None;
     }
@@ -227,19 +275,29 @@ pub(super) fn dead_letters_complete(evidence: &Evidence) -> Findings {
     }
     for (consumer, group, topics) in facts::READERS {
         let inbox = evidence.inbox.get(*consumer);
-        for record in evidence.log.iter().filter(|r| topics.contains(&&*r.topic) && evidence.covers(r.at)) {
+        for record in
+            evidence.log.iter().filter(|r| topics.contains(&&*r.topic) && evidence.covers(r.at))
+        {
             let Some(done) = done(evidence, &letters, consumer, group, record) else { continue };
             let place = ((*group).to_owned(), record.topic.to_string(), record.partition);
             let pending = record.offset >= evidence.offsets.get(&place).copied().unwrap_or(0);
             let at = || format!("{}/{}/{}", record.topic, record.partition, record.offset);
             found.expect(done || pending, &record.key, || {
-                format!("{} was passed by {group}, but is neither processed nor a dead letter", at())
+                format!(
+                    "{} was passed by {group}, but is neither processed nor a dead letter",
+                    at()
+                )
             });
-            let processed = record.event.as_ref().is_some_and(|e| inbox.is_some_and(|i| i.contains(&e.id)));
+            let processed =
+                record.event.as_ref().is_some_and(|e| inbox.is_some_and(|i| i.contains(&e.id)));
             if processed && letters.has(group, record) {
-                let replayed = record.event.as_ref().is_some_and(|e| replayed.contains(&(*group, e.id)));
+                let replayed =
+                    record.event.as_ref().is_some_and(|e| replayed.contains(&(*group, e.id)));
                 found.expect(replayed, &record.key, || {
-                    format!("{} is both processed by {group} and a dead letter, and was never replayed", at())
+                    format!(
+                        "{} is both processed by {group} and a dead letter, and was never replayed",
+                        at()
+                    )
                 });
             }
         }
@@ -249,7 +307,10 @@ pub(super) fn dead_letters_complete(evidence: &Evidence) -> Findings {
             && !letter.group.is_empty()
         {
             found.expect(letter.well_formed && letter.sha256_matches, &record.key, || {
-                format!("the dead letter at {}/{} does not hold its record byte for byte", record.partition, record.offset)
+                format!(
+                    "the dead letter at {}/{} does not hold its record byte for byte",
+                    record.partition, record.offset
+                )
             });
         }
     }
@@ -261,7 +322,9 @@ pub(super) fn no_commit_ahead(evidence: &Evidence) -> Findings {
     let letters = Letters::of(evidence);
     let mut undone: BTreeMap<(&str, &str, u32), u64> = BTreeMap::new();
     for (consumer, group, topics) in facts::READERS {
-        for record in evidence.log.iter().filter(|r| topics.contains(&&*r.topic) && evidence.covers(r.at)) {
+        for record in
+            evidence.log.iter().filter(|r| topics.contains(&&*r.topic) && evidence.covers(r.at))
+        {
             if done(evidence, &letters, consumer, group, record) == Some(false) {
                 let place = (*group, &*record.topic, record.partition);
                 let first = undone.entry(place).or_insert(record.offset);
@@ -271,9 +334,12 @@ pub(super) fn no_commit_ahead(evidence: &Evidence) -> Findings {
     }
     for ((group, topic, partition), committed) in &evidence.offsets {
         let Some(&end) = evidence.ends.get(&(topic.clone(), *partition)) else { continue };
-        let first = undone.get(&(group.as_str(), topic.as_str(), *partition)).copied().unwrap_or(end);
+        let first =
+            undone.get(&(group.as_str(), topic.as_str(), *partition)).copied().unwrap_or(end);
         found.expect(*committed <= first, topic, || {
-            format!("{group} committed {topic}/{partition} up to {committed}, but {first} is not done")
+            format!(
+                "{group} committed {topic}/{partition} up to {committed}, but {first} is not done"
+            )
         });
     }
     found
@@ -282,7 +348,9 @@ pub(super) fn no_commit_ahead(evidence: &Evidence) -> Findings {
 pub(super) fn retry_discipline(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     for record in &evidence.log {
-        let Some(letter) = record.letter.as_ref().filter(|letter| !letter.group.is_empty()) else { continue };
+        let Some(letter) = record.letter.as_ref().filter(|letter| !letter.group.is_empty()) else {
+            continue;
+        };
         let took = letter.failed_at.saturating_sub(letter.original_timestamp);
         let right = match letter.retries {
             0 => true,

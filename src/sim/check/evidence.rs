@@ -256,7 +256,8 @@ impl Evidence {
 
     /// Orders by status, and cancelled ones by reason.
     pub fn order_counts(&self) -> OrderCounts {
-        let mut counts = OrderCounts { placed: self.checkouts.len() as u64, ..OrderCounts::default() };
+        let mut counts =
+            OrderCounts { placed: self.checkouts.len() as u64, ..OrderCounts::default() };
         for order in self.orders.values() {
             match order.status.as_str() {
                 "FULFILLED" => counts.fulfilled += 1,
@@ -311,12 +312,14 @@ impl Evidence {
     async fn read_log(&mut self, shop: &dyn Store, now: i64) -> anyhow::Result<()> {
         let partitions = each(shop, SELECT_PARTITIONS, vec![]).await?;
         for row in &partitions {
-            let (tp, topic, partition) = (row.int(0)?, Arc::<str>::from(row.text(1)?), row.int(2)? as u32);
+            let (tp, topic, partition) =
+                (row.int(0)?, Arc::<str>::from(row.text(1)?), row.int(2)? as u32);
             let start = row.int(3)? as u64;
             let mut next = start;
             let mut first_at = None;
             loop {
-                let bounds = vec![Value::Int((tp << 40) + next as i64), Value::Int(((tp + 1) << 40) - 1)];
+                let bounds =
+                    vec![Value::Int((tp << 40) + next as i64), Value::Int(((tp + 1) << 40) - 1)];
                 let rows = each(shop, SELECT_LOG, bounds).await?;
                 if rows.is_empty() {
                     break;
@@ -337,11 +340,13 @@ impl Evidence {
     }
 }
 
-const SELECT_OUTBOX: &str = "select seq, id, event_type, record_key, order_id, event_data, published, created_at
+const SELECT_OUTBOX: &str =
+    "select seq, id, event_type, record_key, order_id, event_data, published, created_at
  from outbox_events where seq > ?1 order by seq limit 5000";
 const SELECT_PARTITIONS: &str =
     "select tp, topic, partition, start_offset from log_partitions order by topic, partition";
-const SELECT_LOG: &str = "select position, timestamp_ms, record_key, headers, value from log_records
+const SELECT_LOG: &str =
+    "select position, timestamp_ms, record_key, headers, value from log_records
  where position between ?1 and ?2 order by position limit 5000";
 
 async fn each(store: &dyn Store, sql: &'static str, row: Vec<Value>) -> anyhow::Result<Vec<Row>> {
@@ -396,8 +401,7 @@ fn cents(text: &str) -> anyhow::Result<i64> {
 async fn orders(shop: &dyn Store) -> anyhow::Result<BTreeMap<String, Order>> {
     const ORDERS: &str = "select order_id, user_id, status, items, total_minor, phone, payment_id, version, created_at,
        coalesce(decline_reason, cancel_reason) from orders order by order_id";
-    const STEPS: &str =
-        "select order_id, version, status, event_id from order_status_history order by order_id, version";
+    const STEPS: &str = "select order_id, version, status, event_id from order_status_history order by order_id, version";
     let mut orders = BTreeMap::new();
     for row in each(shop, ORDERS, vec![]).await? {
         let order = Order {
@@ -423,7 +427,8 @@ async fn orders(shop: &dyn Store) -> anyhow::Result<BTreeMap<String, Order>> {
 }
 
 async fn checkouts(shop: &dyn Store) -> anyhow::Result<BTreeMap<String, i64>> {
-    let rows = each(shop, "select order_id, created_at from checkouts order by order_id", vec![]).await?;
+    let rows =
+        each(shop, "select order_id, created_at from checkouts order by order_id", vec![]).await?;
     rows.iter().map(|row| Ok((row.text(0)?.to_owned(), ms(row, 1)?))).collect()
 }
 
@@ -488,7 +493,8 @@ async fn changes(shop: &dyn Store) -> anyhow::Result<Vec<Change>> {
 }
 
 async fn prices(shop: &dyn Store) -> anyhow::Result<BTreeMap<String, Vec<Price>>> {
-    let sql = "select product_id, price_minor, since from catalog_prices order by product_id, version";
+    let sql =
+        "select product_id, price_minor, since from catalog_prices order by product_id, version";
     let mut prices: BTreeMap<String, Vec<Price>> = BTreeMap::new();
     for row in each(shop, sql, vec![]).await? {
         let price = Price { price: row.int(1)?, since: ms(&row, 2)? };
@@ -534,7 +540,8 @@ async fn offsets(shop: &dyn Store) -> anyhow::Result<BTreeMap<(String, String, u
 }
 
 async fn starts(shop: &dyn Store) -> anyhow::Result<Vec<i64>> {
-    let rows = each(shop, "select started_at from process_starts order by started_at", vec![]).await?;
+    let rows =
+        each(shop, "select started_at from process_starts order by started_at", vec![]).await?;
     rows.iter().map(|row| ms(row, 0)).collect()
 }
 
@@ -657,7 +664,8 @@ fn letter(headers: &BTreeMap<String, String>, value: &[u8]) -> Letter {
     let text = |name: &str| headers.get(name).cloned().unwrap_or_default();
     let number = |name: &str| text(name).parse::<u64>().unwrap_or(u64::MAX);
     let body: Option<Body> = serde_json::from_slice(value).ok();
-    let payload = body.as_ref().and_then(|body| original(&body.payload, &text("ecom-dlq-payload-encoding")));
+    let payload =
+        body.as_ref().and_then(|body| original(&body.payload, &text("ecom-dlq-payload-encoding")));
     let digest = payload.map(|bytes| data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)));
     let failed_at = text("ecom-dlq-failed-at").parse::<crate::domain::Timestamp>();
     Letter {

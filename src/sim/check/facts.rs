@@ -31,7 +31,11 @@ pub(super) const READERS: &[(&str, &str, &[&str])] = &[
         "notification-service-group",
         &["notification.send", "inventory.low", "inventory.depleted"],
     ),
-    ("cart", "cart-service-group", &["cart.item_added", "cart.item_removed", "catalog.product_upserted"]),
+    (
+        "cart",
+        "cart-service-group",
+        &["cart.item_added", "cart.item_removed", "catalog.product_upserted"],
+    ),
 ];
 
 /// Topics whose records come from an outbox.

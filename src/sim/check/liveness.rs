@@ -9,13 +9,16 @@ use crate::sim::lab::history::Operation;
 pub(super) fn orders_end(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     for id in evidence.checkouts.keys() {
-        found.expect(evidence.orders.contains_key(id), id, || "checked out, but never taken up".into());
+        found.expect(evidence.orders.contains_key(id), id, || {
+            "checked out, but never taken up".into()
+        });
     }
     for (id, order) in &evidence.orders {
         let ended = matches!(order.status.as_str(), "FULFILLED" | "CANCELLED");
         found.expect(ended, id, || format!("still {}", order.status));
         if let Some(payment) = evidence.payments.get(id) {
-            let ended = !matches!(payment.status.as_str(), "PENDING" | "REFUND_DUE" | "REFUND_FAILED");
+            let ended =
+                !matches!(payment.status.as_str(), "PENDING" | "REFUND_DUE" | "REFUND_FAILED");
             found.expect(ended, id, || format!("its payment is still {}", payment.status));
         }
     }
@@ -43,7 +46,9 @@ pub(super) fn followed_orders_end(evidence: &Evidence) -> Findings {
 pub(super) fn outbox_drains(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     for row in evidence.outbox.values() {
-        found.expect(row.published, &row.key, || format!("{} {} waits in the outbox", row.topic, row.seq));
+        found.expect(row.published, &row.key, || {
+            format!("{} {} waits in the outbox", row.topic, row.seq)
+        });
     }
     found
 }
@@ -74,7 +79,9 @@ pub(super) fn holds_end(evidence: &Evidence) -> Findings {
             "CANCELLED" => matches!(state, "RELEASED" | "FAILED" | "TOMBSTONE"),
             _ => true,
         };
-        found.expect(right, id, || format!("order is {}, its hold {state} since {} ms", order.status, hold.created_at));
+        found.expect(right, id, || {
+            format!("order is {}, its hold {state} since {} ms", order.status, hold.created_at)
+        });
     }
     found
 }

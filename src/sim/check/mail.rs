@@ -41,7 +41,8 @@ pub(super) fn exactly_once(evidence: &Evidence) -> Findings {
             format!("{message} arrived, but nothing that happened asks for it")
         });
         for pair in copies.windows(2) {
-            let crashed = evidence.starts.iter().any(|start| pair[0] <= *start && *start <= pair[1]);
+            let crashed =
+                evidence.starts.iter().any(|start| pair[0] <= *start && *start <= pair[1]);
             found.expect(crashed, subject(message), || {
                 format!("{message} arrived {} times without a crash in between", copies.len())
             });

@@ -298,7 +298,8 @@ pub fn judge_history_alone(evidence: &Evidence) -> Verdict {
     };
     let checks: Vec<CheckResult> = Invariant::ALL.iter().map(of).collect();
     let failed = checks.iter().any(|check| check.status == Status::Fail);
-    let exercised = checks.iter().any(|check| check.id == Invariant::L1 && check.status == Status::Pass);
+    let exercised =
+        checks.iter().any(|check| check.id == Invariant::L1 && check.status == Status::Pass);
     let missing = if exercised || failed { vec![] } else { vec![Invariant::L1] };
     let result = match (failed, exercised) {
         (true, _) => Outcome::Fail,
@@ -330,8 +331,8 @@ fn result(id: Invariant, findings: Findings) -> CheckResult {
 pub const REQUIRED_OF_RUNS: &[Invariant] = {
     use Invariant::*;
     &[
-        S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, S12, S13, S14, S15, S16, S17, S18, S19, S20, S23,
-        S24, L1, L2, L3, L4,
+        S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, S12, S13, S14, S15, S16, S17, S18, S19, S20,
+        S23, S24, L1, L2, L3, L4,
     ]
 };
 

@@ -51,13 +51,18 @@ pub(super) fn ledgers_agree(evidence: &Evidence) -> Findings {
         let charges = captures.get(order.as_str()).map(Vec::as_slice).unwrap_or_default();
         let (taken, kept) = (charges.first().map(|c| c.amount), net(evidence, charges));
         let right = match payment.status.as_str() {
-            "SUCCEEDED" | "REFUND_DUE" | "REFUND_FAILED" => taken == Some(payment.amount) && kept == payment.amount,
+            "SUCCEEDED" | "REFUND_DUE" | "REFUND_FAILED" => {
+                taken == Some(payment.amount) && kept == payment.amount
+            }
             "REFUNDED" => taken == Some(payment.amount) && kept == 0,
             "FAILED" | "CANCELLED" => kept == 0,
             _ => true,
         };
         found.expect(right, order, || {
-            format!("payment is {} over {}, the provider took {taken:?} and keeps {kept}", payment.status, payment.amount)
+            format!(
+                "payment is {} over {}, the provider took {taken:?} and keeps {kept}",
+                payment.status, payment.amount
+            )
         });
     }
     for (order, charges) in &captures {
@@ -89,7 +94,9 @@ pub(super) fn held_and_refunded(evidence: &Evidence) -> Findings {
         let cancelled = evidence.orders.get(order).is_some_and(|order| order.status == "CANCELLED");
         if cancelled {
             let kept = net(evidence, &charges);
-            found.expect(kept == 0, order, || format!("cancelled, but {kept} (minor units) are kept"));
+            found.expect(kept == 0, order, || {
+                format!("cancelled, but {kept} (minor units) are kept")
+            });
             let refunds: usize =
                 charges.iter().filter_map(|c| evidence.refunds.get(&c.key)).map(Vec::len).sum();
             found.expect(refunds <= charges.len(), order, || format!("refunded {refunds} times"));
@@ -103,12 +110,19 @@ pub(super) fn conservation(evidence: &Evidence) -> Findings {
     if evidence.charges.is_empty() && evidence.orders.is_empty() {
         return found;
     }
-    let kept: i64 =
-        evidence.charges.iter().filter(|c| c.captured).map(|c| c.amount - refunded(evidence, c)).sum();
-    let sold = |order: &&super::evidence::Order| matches!(order.status.as_str(), "PAID" | "FULFILLED");
+    let kept: i64 = evidence
+        .charges
+        .iter()
+        .filter(|c| c.captured)
+        .map(|c| c.amount - refunded(evidence, c))
+        .sum();
+    let sold =
+        |order: &&super::evidence::Order| matches!(order.status.as_str(), "PAID" | "FULFILLED");
     let sold: i64 = evidence.orders.values().filter(sold).map(|order| order.total).sum();
     found.expect(kept == sold, "all orders", || {
-        format!("the provider keeps {kept}, paid and fulfilled orders are worth {sold} (minor units)")
+        format!(
+            "the provider keeps {kept}, paid and fulfilled orders are worth {sold} (minor units)"
+        )
     });
     found
 }

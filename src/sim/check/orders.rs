@@ -30,7 +30,9 @@ pub(super) fn none_lost_or_doubled(evidence: &Evidence) -> Findings {
                 });
             }
             (Ending::Ok, None) => {
-                found.expect(false, &entry.who, || "a checkout was answered without an order id".into());
+                found.expect(false, &entry.who, || {
+                    "a checkout was answered without an order id".into()
+                });
             }
             (Ending::Info, _) => *unclear.entry(&entry.who).or_default() += 1,
             (Ending::Fail, _) => {}
@@ -67,7 +69,8 @@ pub(super) fn no_phantom(evidence: &Evidence) -> Findings {
     for (id, order) in evidence.orders.iter().filter(|(_, order)| order.created_at >= begun) {
         let same = |(who, items): &(&str, &Vec<Bought>)| {
             let lines = items.iter().map(|l| (l.product.clone(), l.quantity as i64, l.price));
-            *who == order.user && lines.collect::<BTreeSet<_>>() == order.items.iter().cloned().collect()
+            *who == order.user
+                && lines.collect::<BTreeSet<_>>() == order.items.iter().cloned().collect()
         };
         let wanted = match asked.get(id.as_str()) {
             Some(asked) => asked.iter().all(same),
@@ -82,7 +85,9 @@ pub(super) fn price_truth(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     for (id, order) in &evidence.orders {
         let sum: i64 = order.items.iter().map(|(_, quantity, price)| quantity * price).sum();
-        found.expect(sum == order.total, id, || format!("lines add up to {sum}, total is {}", order.total));
+        found.expect(sum == order.total, id, || {
+            format!("lines add up to {sum}, total is {}", order.total)
+        });
         for (product, _, price) in &order.items {
             let oldest = order.created_at - facts::PRICE_STALENESS_MS;
             let history = evidence.prices.get(product).map(Vec::as_slice).unwrap_or_default();
@@ -91,7 +96,9 @@ pub(super) fn price_truth(evidence: &Evidence) -> Findings {
                 known.price == *price && known.since <= order.created_at && until >= oldest
             });
             found.expect(valid, id, || {
-                format!("{product} was sold at {price}, which it did not cost within the last minute")
+                format!(
+                    "{product} was sold at {price}, which it did not cost within the last minute"
+                )
             });
         }
     }
@@ -157,7 +164,12 @@ pub(super) fn causal_saga(evidence: &Evidence) -> Findings {
         {
             let there = known.contains(&cause) || evidence.since > i64::MIN;
             found.expect(there, event.order.as_deref().unwrap_or(&record.key), || {
-                format!("{} {} names a cause {} that is not in the log", record.topic, show(event.id), show(cause))
+                format!(
+                    "{} {} names a cause {} that is not in the log",
+                    record.topic,
+                    show(event.id),
+                    show(cause)
+                )
             });
         }
     }
@@ -177,7 +189,9 @@ impl Saga<'_> {
     fn follows(&self, topic: &str, causes: &[&str]) -> bool {
         let caused = |cause: &Option<Id>| {
             let by = |from: &&str| {
-                cause.is_some_and(|cause| self.told.get(*from).is_some_and(|e| e.contains_key(&cause)))
+                cause.is_some_and(|cause| {
+                    self.told.get(*from).is_some_and(|e| e.contains_key(&cause))
+                })
             };
             causes.iter().any(by)
         };
@@ -209,7 +223,10 @@ impl Saga<'_> {
         expect(was("PAID") <= processed, "paid without payment.processed".into());
         let (reserved, refused) =
             (self.count("inventory.reserved"), self.count("inventory.reservation_failed"));
-        expect(reserved + refused <= was("PAID"), format!("{reserved} reserved, {refused} refused"));
+        expect(
+            reserved + refused <= was("PAID"),
+            format!("{reserved} reserved, {refused} refused"),
+        );
         expect(was("FULFILLED") <= reserved, "fulfilled without inventory.reserved".into());
         for topic in ["inventory.released", "payment.refunded"] {
             let count = self.count(topic);
@@ -226,7 +243,10 @@ impl Saga<'_> {
             ("payment.refunded", &["order.cancelled"]),
         ];
         for (topic, causes) in order_of_causes {
-            expect(self.follows(topic, causes), format!("{topic} was not caused by {}", causes.join(" or ")));
+            expect(
+                self.follows(topic, causes),
+                format!("{topic} was not caused by {}", causes.join(" or ")),
+            );
         }
         problems
     }
@@ -235,7 +255,8 @@ impl Saga<'_> {
 pub(super) fn idempotent_api(evidence: &Evidence) -> Findings {
     let Some(history) = &evidence.history else { return Findings::not_applicable(NO_HISTORY) };
     let mut found = Findings::default();
-    let mut answers: BTreeMap<(&str, &str), Vec<(&Option<String>, &Option<String>)>> = BTreeMap::new();
+    let mut answers: BTreeMap<(&str, &str), Vec<(&Option<String>, &Option<String>)>> =
+        BTreeMap::new();
     for entry in history.iter().filter(|entry| entry.ending == Ending::Ok) {
         if let Operation::Checkout { key: Some(key), order, body, .. } = &entry.operation {
             answers.entry((&entry.who, key)).or_default().push((order, body));

@@ -64,11 +64,19 @@ pub(super) fn one_live_reservation(evidence: &Evidence) -> Findings {
         let reserved = told(r.reserved.0, "inventory.reserved")
             || told(r.reserved.0, "inventory.reservation_failed");
         found.expect(reserved, &r.order, || {
-            format!("reservation of {} names event {}, which tells of nothing like it", r.product, show(r.reserved.0))
+            format!(
+                "reservation of {} names event {}, which tells of nothing like it",
+                r.product,
+                show(r.reserved.0)
+            )
         });
         if let Some((event, _)) = r.released {
             found.expect(told(event, "inventory.released"), &r.order, || {
-                format!("release of {} names event {}, which tells of nothing like it", r.product, show(event))
+                format!(
+                    "release of {} names event {}, which tells of nothing like it",
+                    r.product,
+                    show(event)
+                )
             });
         }
         if let Some(order) = evidence.orders.get(&r.order) {
@@ -79,7 +87,10 @@ pub(super) fn one_live_reservation(evidence: &Evidence) -> Findings {
             };
             found.expect(right, &r.order, || {
                 let state = if r.released.is_some() { "released" } else { "still reserved" };
-                format!("order is {}, but {} units of {} are {state}", order.status, r.quantity, r.product)
+                format!(
+                    "order is {}, but {} units of {} are {state}",
+                    order.status, r.quantity, r.product
+                )
             });
         }
     }
@@ -106,8 +117,12 @@ pub(super) fn all_or_nothing(evidence: &Evidence) -> Findings {
             format!("reserved {got:?} of {wanted:?}")
         });
         match order.status.as_str() {
-            "FULFILLED" => found.expect(live.contains(id.as_str()), id, || "fulfilled with nothing reserved".into()),
-            "CANCELLED" => found.expect(!live.contains(id.as_str()), id, || "cancelled, but units are still reserved".into()),
+            "FULFILLED" => found.expect(live.contains(id.as_str()), id, || {
+                "fulfilled with nothing reserved".into()
+            }),
+            "CANCELLED" => found.expect(!live.contains(id.as_str()), id, || {
+                "cancelled, but units are still reserved".into()
+            }),
             _ => {}
         }
     }
@@ -140,7 +155,10 @@ pub(super) fn no_lost_update(evidence: &Evidence) -> Findings {
         let counted = versions.get(id.as_str()).map_or(0, BTreeMap::len) as i64;
         let last = versions.get(id.as_str()).and_then(|v| v.keys().last()).copied().unwrap_or(0);
         found.expect(counted == product.version && last == product.version, id, || {
-            format!("version {}, but {counted} committed changes are known, the last {last}", product.version)
+            format!(
+                "version {}, but {counted} committed changes are known, the last {last}",
+                product.version
+            )
         });
     }
     found

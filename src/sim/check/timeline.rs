@@ -30,15 +30,30 @@ pub fn of_order(evidence: &Evidence, order: &str) -> Vec<Moment> {
             Operation::Restock { .. } => (None, "restock"),
         };
         if about == Some(order) {
-            add(entry.ended, "client", format!("{} {what}: {:?} ({})", entry.who, entry.ending, entry.status));
+            add(
+                entry.ended,
+                "client",
+                format!("{} {what}: {:?} ({})", entry.who, entry.ending, entry.status),
+            );
         }
     }
     for record in &evidence.log {
-        let Some(event) = record.event.as_ref().filter(|e| e.order.as_deref() == Some(order)) else { continue };
+        let Some(event) = record.event.as_ref().filter(|e| e.order.as_deref() == Some(order))
+        else {
+            continue;
+        };
         let replay = if record.replay_group.is_some() { " (replay)" } else { "" };
-        add(record.at, "log", format!(
-            "{} at {}/{}{replay}, event {}", record.topic, record.partition, record.offset, show(event.id)
-        ));
+        add(
+            record.at,
+            "log",
+            format!(
+                "{} at {}/{}{replay}, event {}",
+                record.topic,
+                record.partition,
+                record.offset,
+                show(event.id)
+            ),
+        );
     }
     for charge in evidence.charges.iter().filter(|charge| charge.order == order) {
         let outcome = if charge.captured { "captured" } else { "declined" };
@@ -52,11 +67,22 @@ pub fn of_order(evidence: &Evidence, order: &str) -> Vec<Moment> {
     }
     if let Some(known) = evidence.orders.get(order) {
         let steps: Vec<&str> = known.steps.iter().map(|(_, status, _)| status.as_str()).collect();
-        let items: Vec<String> =
-            known.items.iter().map(|(product, n, price)| format!("{n} × {product} at {price}")).collect();
-        add(known.created_at, "table", format!(
-            "order of {}: {}, total {}, {}", known.user, items.join(", "), known.total, steps.join(" → ")
-        ));
+        let items: Vec<String> = known
+            .items
+            .iter()
+            .map(|(product, n, price)| format!("{n} × {product} at {price}"))
+            .collect();
+        add(
+            known.created_at,
+            "table",
+            format!(
+                "order of {}: {}, total {}, {}",
+                known.user,
+                items.join(", "),
+                known.total,
+                steps.join(" → ")
+            ),
+        );
     }
     for r in evidence.reservations.iter().filter(|r| r.order == order) {
         let state = if r.released.is_some() { "released" } else { "reserved" };

@@ -41,7 +41,9 @@ impl Zipf {
     pub fn draw(&self, dice: &mut Dice) -> usize {
         let total = self.cumulative.last().copied().unwrap_or(0.0);
         let at = dice.unit() * total;
-        self.cumulative.partition_point(|sum| *sum <= at).min(self.cumulative.len().saturating_sub(1))
+        self.cumulative
+            .partition_point(|sum| *sum <= at)
+            .min(self.cumulative.len().saturating_sub(1))
     }
 }
 

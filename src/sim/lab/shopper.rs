@@ -210,7 +210,8 @@ impl Shopper {
     fn wish(&mut self, habits: &ShopperHabits) -> Wish {
         let with_key = self.exemplary || self.dice.chance(0.9);
         let key = with_key.then(|| format!("key-{:016x}", self.dice.below(u64::MAX)));
-        let email = self.dice.chance(habits.give_email).then(|| format!("{}@mail.example", self.user));
+        let email =
+            self.dice.chance(habits.give_email).then(|| format!("{}@mail.example", self.user));
         let phone = self.dice.chance(habits.give_phone);
         let phone = phone.then(|| format!("+49{:011}", self.dice.below(99_999_999_999)));
         Wish { key, email, phone }
@@ -255,7 +256,14 @@ impl Shopper {
         };
         let status = reply.as_ref().map_or(0, |reply| reply.status);
         let ended = self.crowd.clock.now().millis();
-        self.crowd.history.add(Entry { who: self.user.clone(), sent, ended, ending, status, operation });
+        self.crowd.history.add(Entry {
+            who: self.user.clone(),
+            sent,
+            ended,
+            ending,
+            status,
+            operation,
+        });
     }
 
     /// After a refusal: takes out what is short, accepts new prices; whether anything is left.
@@ -300,7 +308,8 @@ impl Shopper {
                             "FULFILLED" => seen.fulfilled += 1,
                             _ => seen.cancelled += 1,
                         });
-                        let saw = Operation::SawFinal { order: order.to_owned(), final_status: status };
+                        let saw =
+                            Operation::SawFinal { order: order.to_owned(), final_status: status };
                         return self.note(sent, &reply, saw);
                     }
                 }

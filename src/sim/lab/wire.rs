@@ -11,8 +11,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::client::{Call, Client, NoAnswer, Reply};
-use crate::ports::clock::timeout;
 use crate::adapters::clock::SystemClock;
+use crate::ports::clock::timeout;
 
 /// No request takes longer.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -60,7 +60,8 @@ impl Target {
     /// Reads `http://host:port` (a gateway) or `seed:host` (five ports on that host).
     pub fn parse(text: &str) -> Result<Self, String> {
         let plain = |host: &str| {
-            !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
+            !host.is_empty()
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]_".contains(&b))
         };
         if let Some(host) = text.strip_prefix("seed:") {
             return if plain(host) { Ok(Self::five_ports(host)) } else { Err(Self::usage(text)) };
@@ -72,7 +73,9 @@ impl Target {
     }
 
     fn usage(text: &str) -> String {
-        format!("{text:?} is no target; write http://HOST:PORT for a gateway, or seed:HOST for the five services on ports 8001 to 8005")
+        format!(
+            "{text:?} is no target; write http://HOST:PORT for a gateway, or seed:HOST for the five services on ports 8001 to 8005"
+        )
     }
 
     fn base(&self, call: &Call) -> Option<&str> {
@@ -111,7 +114,8 @@ impl WireClient {
 
     async fn exchange(&self, call: &Call) -> Result<Reply, String> {
         let base = self.target.base(call).ok_or("this target has no gateway")?;
-        let mut request = Request::builder().method(call.method).uri(format!("{base}{}", call.path));
+        let mut request =
+            Request::builder().method(call.method).uri(format!("{base}{}", call.path));
         if call.body.is_some() {
             request = request.header("content-type", "application/json");
         }

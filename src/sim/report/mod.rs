@@ -5,8 +5,8 @@ mod text;
 use serde::Serialize;
 
 use super::check::{Evidence, OrderCounts, Outcome, Verdict, timeline};
-use super::lab::stats::{Load, Stats};
 use super::lab::Workload;
+use super::lab::stats::{Load, Stats};
 use crate::bench::Percentiles;
 use crate::domain::closed_set::closed_set;
 

@@ -27,16 +27,23 @@ fn write_all(out: &mut String, r: &Report) -> std::fmt::Result {
         writeln!(
             out,
             "load       {} sessions offered, {} started{dropped}; {} requests; {} carts left behind; sellers acted {} times",
-            r.load.offered, r.load.sessions, r.load.requests, r.load.abandoned, r.load.seller_actions
+            r.load.offered,
+            r.load.sessions,
+            r.load.requests,
+            r.load.abandoned,
+            r.load.seller_actions
         )?;
         if !r.load.http_errors.is_empty() {
-            let all: Vec<String> = r.load.http_errors.iter().map(|(k, n)| format!("{n} × {k}")).collect();
+            let all: Vec<String> =
+                r.load.http_errors.iter().map(|(k, n)| format!("{n} × {k}")).collect();
             writeln!(out, "errors     {}", all.join(", "))?;
         }
     }
     let o = &r.orders;
-    let reasons: Vec<String> = o.by_reason.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
-    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let reasons: Vec<String> =
+        o.by_reason.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+    let reasons =
+        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     writeln!(
         out,
         "orders     {} placed: {} fulfilled, {} cancelled{reasons}, {} stuck",
@@ -52,7 +59,11 @@ fn write_all(out: &mut String, r: &Report) -> std::fmt::Result {
         percentiles(out, "checkout answered", &r.latency_ms.checkout_http)?;
         percentiles(out, "checkout to final", &r.latency_ms.checkout_to_terminal)?;
         if r.load.lag_ms_max > 10 {
-            writeln!(out, "note       the lab itself was up to {} ms late: latencies include that", r.load.lag_ms_max)?;
+            writeln!(
+                out,
+                "note       the lab itself was up to {} ms late: latencies include that",
+                r.load.lag_ms_max
+            )?;
         }
     }
     writeln!(out)?;
@@ -91,7 +102,9 @@ fn check_line(out: &mut String, check: &CheckResult) -> std::fmt::Result {
         Status::Pass => ("✓", format!("{} looked at", check.evaluated)),
         Status::Fail => ("✗", format!("{} of {} WRONG", check.violations, check.evaluated)),
         Status::NotExercised => ("-", "not exercised".to_owned()),
-        Status::NotApplicable => ("·", format!("n/a: {}", check.reason.as_deref().unwrap_or_default())),
+        Status::NotApplicable => {
+            ("·", format!("n/a: {}", check.reason.as_deref().unwrap_or_default()))
+        }
     };
     writeln!(out, "  {mark} {:<4}{:<50} {what}", check.id, check.name)?;
     for example in &check.examples {

@@ -10,13 +10,13 @@ use async_trait::async_trait;
 
 use super::trace::Trace;
 use crate::app::Ports;
+use crate::ports::Dice;
 use crate::ports::bus::{
     BusError, EventBus, GroupOffset, NewRecord, Position, Record, Subscription, TopicInfo,
 };
 use crate::ports::gateway::{Charge, Decision, Gateway, GatewayError, Refund};
 use crate::ports::mail::{Mail, MailError, Mailer};
 use crate::ports::store::{Batch, Read, Row, Store, StoreError};
-use crate::ports::Dice;
 
 /// How often somebody else may run at a point.
 const YIELD: f64 = 0.3;
@@ -118,7 +118,11 @@ impl EventBus for Scheduled<dyn EventBus> {
         published
     }
 
-    async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Subscription>, BusError> {
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[&str],
+    ) -> Result<Box<dyn Subscription>, BusError> {
         self.inner.subscribe(group, topics).await
     }
 

@@ -73,7 +73,8 @@ impl Trace {
         let first = self.lock().kept.clone().unwrap_or_default();
         let second = other.lock().kept.clone().unwrap_or_default();
         let end = "(the run ended)".to_owned();
-        let step = (0..first.len().max(second.len())).find(|at| first.get(*at) != second.get(*at))?;
+        let step =
+            (0..first.len().max(second.len())).find(|at| first.get(*at) != second.get(*at))?;
         let at = |steps: &[String]| steps.get(step).unwrap_or(&end).clone();
         Some(Difference { step, first: at(&first), second: at(&second) })
     }

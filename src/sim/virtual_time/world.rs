@@ -100,7 +100,10 @@ impl World {
 
     /// Waits until the shop has nothing left to do.
     pub async fn settle(embedded: Arc<Embedded>) -> anyhow::Result<()> {
-        let settling = Settling { store: embedded.ports.store.as_ref(), bus: Some(embedded.ports.bus.as_ref()) };
+        let settling = Settling {
+            store: embedded.ports.store.as_ref(),
+            bus: Some(embedded.ports.bus.as_ref()),
+        };
         settling.wait(embedded.ports.clock.as_ref(), Duration::from_secs(3_600), |_| {}).await
     }
 
@@ -143,7 +146,11 @@ pub fn run(plan: Plan, trace: Trace) -> anyhow::Result<Ran> {
     let verdict = check::judge(&evidence, REQUIRED_OF_RUNS);
     let parts = Parts {
         mode: Mode::Virtual,
-        backend: Backend { bus: "embedded".into(), store: "sqlite in memory".into(), cache: "memory".into() },
+        backend: Backend {
+            bus: "embedded".into(),
+            store: "sqlite in memory".into(),
+            cache: "memory".into(),
+        },
         workload: Some(plan.workload),
         duration_ms,
         trace_hash: Some(trace.hash()),

@@ -176,7 +176,8 @@ impl Subscription for Member {
 
     async fn commit(&mut self, next: &[Position]) -> Result<(), BusError> {
         self.refresh();
-        let ours = |at: &&Position| self.cursors.contains_key(&(Arc::clone(&at.topic), at.partition));
+        let ours =
+            |at: &&Position| self.cursors.contains_key(&(Arc::clone(&at.topic), at.partition));
         if let Some(lost) = next.iter().find(|at| !ours(at)) {
             return Err(BusError::Fenced(format!("{}/{}", lost.topic, lost.partition)));
         }

@@ -18,11 +18,11 @@ use tokio::sync::oneshot;
 
 use crate::adapters::sqlite::{Job, Journal, Tx};
 use crate::domain::Timestamp;
+use crate::ports::Signal;
 use crate::ports::bus::{
     BusError, EventBus, GroupOffset, NewRecord, PartitionInfo, Position, Record, Subscription,
     TopicInfo,
 };
-use crate::ports::Signal;
 use crate::ports::clock::Clock;
 use crate::ports::store::{Batch, Read, StoreError};
 use crate::values;

@@ -57,7 +57,14 @@ fn due(shared: &Arc<Shared>) -> Result<Vec<Due>, BusError> {
             let Some(retention) = topic.retention else { continue };
             for (partition, p) in (0u32..).zip(&topic.partitions) {
                 let unread = state.groups.slowest(name, partition).unwrap_or(u64::MAX);
-                candidates.push((Arc::clone(name), partition, p.tp, p.start, unread, now - retention));
+                candidates.push((
+                    Arc::clone(name),
+                    partition,
+                    p.tp,
+                    p.start,
+                    unread,
+                    now - retention,
+                ));
             }
         }
     }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::Dice;
 use crate::domain::{DeclineReason, Invalid};
-use crate::ports::Dice;
 
 /// Probabilities and latencies of the simulated payment provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -84,7 +84,8 @@ impl GatewayDials {
         }
         let d = &self.declines;
         let weights = [d.insufficient_funds, d.card_declined, d.expired_card];
-        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0 {
+        if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() <= 0.0
+        {
             return Err(Invalid::new("declines must be weights of at least 0, not all 0"));
         }
         if self.latency_ms_p99 < self.latency_ms_p50 {
@@ -93,7 +94,8 @@ impl GatewayDials {
         Ok(())
     }
 
-    pub(super) fn decline(&self, dice: &mut Dice) -> DeclineReason {
+    /// Why a charge is declined.
+    pub fn decline(&self, dice: &mut Dice) -> DeclineReason {
         let d = &self.declines;
         let mut at = dice.unit() * (d.insufficient_funds + d.card_declined + d.expired_card);
         at -= d.insufficient_funds;

@@ -1,0 +1,200 @@
+//! The admin API: operations over HTTP, for this machine's own commands. It asks for the token that
+//! lies in the data folder, and answers only to a loopback `Host`, so that no web page can use it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::dlq::{DeadLetter, DeadLetterDetail, DlqFilter};
+use super::replay::{ReplayReport, ReplayRequest};
+use super::topics::{NewRecordView, RecordView, TailQuery, TailStart, TopicView};
+use super::{Ops, OpsError};
+use crate::http::{Body, Problem};
+use crate::ports::GatewayDials;
+
+/// The largest body: a largest record in base64, and room for headers.
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+type Shared = Arc<dyn Ops>;
+
+/// Where a tail begins.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TailStartBody {
+    /// The topic.
+    pub topic: String,
+    /// Where.
+    pub start: TailStart,
+}
+
+/// The next records of a tail.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TailBody {
+    /// Records, oldest first.
+    pub records: Vec<RecordView>,
+    /// Where it goes on.
+    pub next: TailQuery,
+}
+
+/// A dead letter's id.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct IdBody {
+    /// `dlq.events/PARTITION/OFFSET`, or an event id that is unique.
+    pub id: String,
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PositionBody {
+    /// `TOPIC/PARTITION/OFFSET`.
+    pub at: String,
+}
+
+/// The routes, under `/admin/v1`.
+pub fn routes(ops: Arc<dyn Ops>, token: String) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(topics))
+        .routes(routes!(tail_start))
+        .routes(routes!(tail_next))
+        .routes(routes!(produce))
+        .routes(routes!(dlq_list))
+        .routes(routes!(dlq_show))
+        .routes(routes!(dlq_replay))
+        .routes(routes!(gateway, set_gateway))
+        .with_state(ops)
+        .route_layer(from_fn_with_state(Arc::<str>::from(token), guard))
+        .route_layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+async fn guard(State(token): State<Arc<str>>, request: Request, next: Next) -> Response {
+    match admitted(&request, &token) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn admitted(request: &Request, token: &str) -> Result<(), Problem> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = text(header::HOST).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
+        let detail = "the admin API answers only to this machine";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail));
+    }
+    let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+    if !given.is_some_and(|given| same(given.as_bytes(), token.as_bytes())) {
+        let detail = "send the token from server.json in the data folder as a bearer token";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail));
+    }
+    Ok(())
+}
+
+/// Compares in a time that does not tell where they differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+/// All topics.
+#[utoipa::path(get, path = "/admin/v1/topics", tag = "admin", responses((status = 200, body = Vec<TopicView>)))]
+async fn topics(State(ops): State<Shared>) -> Result<Json<Vec<TopicView>>, Problem> {
+    Ok(Json(ops.topics().await?))
+}
+
+/// Where a tail begins, by partition.
+#[utoipa::path(post, path = "/admin/v1/tail/start", tag = "admin", request_body = TailStartBody,
+    responses((status = 200, body = TailQuery), (status = 404, body = Problem)))]
+async fn tail_start(
+    State(ops): State<Shared>,
+    Body(body, _): Body<TailStartBody>,
+) -> Result<Json<TailQuery>, Problem> {
+    Ok(Json(ops.tail_start(&body.topic, &body.start).await?))
+}
+
+/// The next records of a tail; none at the end.
+#[utoipa::path(post, path = "/admin/v1/tail/next", tag = "admin", request_body = TailQuery,
+    responses((status = 200, body = TailBody), (status = 404, body = Problem)))]
+async fn tail_next(
+    State(ops): State<Shared>,
+    Body(query, _): Body<TailQuery>,
+) -> Result<Json<TailBody>, Problem> {
+    let (records, next) = ops.tail(&query).await?;
+    Ok(Json(TailBody { records, next }))
+}
+
+/// Appends a record, byte for byte.
+#[utoipa::path(post, path = "/admin/v1/records", tag = "admin", request_body = NewRecordView,
+    responses((status = 200, body = PositionBody), (status = 404, body = Problem)))]
+async fn produce(
+    State(ops): State<Shared>,
+    Body(record, _): Body<NewRecordView>,
+) -> Result<Json<PositionBody>, Problem> {
+    Ok(Json(PositionBody { at: ops.produce(record).await? }))
+}
+
+/// Dead letters that match, oldest first.
+#[utoipa::path(post, path = "/admin/v1/dlq/list", tag = "admin", request_body = DlqFilter,
+    responses((status = 200, body = Vec<DeadLetter>)))]
+async fn dlq_list(
+    State(ops): State<Shared>,
+    Body(filter, _): Body<DlqFilter>,
+) -> Result<Json<Vec<DeadLetter>>, Problem> {
+    Ok(Json(ops.dead_letters(&filter).await?))
+}
+
+/// One dead letter in full.
+#[utoipa::path(post, path = "/admin/v1/dlq/show", tag = "admin", request_body = IdBody,
+    responses((status = 200, body = DeadLetterDetail), (status = 404, body = Problem)))]
+async fn dlq_show(
+    State(ops): State<Shared>,
+    Body(body, _): Body<IdBody>,
+) -> Result<Json<DeadLetterDetail>, Problem> {
+    Ok(Json(ops.dead_letter(&body.id).await?))
+}
+
+/// Sends dead letters back to where they came from.
+#[utoipa::path(post, path = "/admin/v1/dlq/replay", tag = "admin", request_body = ReplayRequest,
+    responses((status = 200, body = ReplayReport), (status = 404, body = Problem)))]
+async fn dlq_replay(
+    State(ops): State<Shared>,
+    Body(request, _): Body<ReplayRequest>,
+) -> Result<Json<ReplayReport>, Problem> {
+    Ok(Json(ops.replay(&request).await?))
+}
+
+/// How the simulated payment provider behaves.
+#[utoipa::path(get, path = "/admin/v1/gateway", tag = "admin", responses((status = 200, body = GatewayDials)))]
+async fn gateway(State(ops): State<Shared>) -> Result<Json<GatewayDials>, Problem> {
+    Ok(Json(ops.gateway(None).await?))
+}
+
+/// Makes the simulated payment provider behave differently from now on.
+#[utoipa::path(put, path = "/admin/v1/gateway", tag = "admin", request_body = GatewayDials,
+    responses((status = 200, body = GatewayDials), (status = 422, body = Problem)))]
+async fn set_gateway(
+    State(ops): State<Shared>,
+    Body(dials, _): Body<GatewayDials>,
+) -> Result<Json<GatewayDials>, Problem> {
+    Ok(Json(ops.gateway(Some(dials)).await?))
+}
+
+impl From<OpsError> for Problem {
+    fn from(e: OpsError) -> Self {
+        match e {
+            OpsError::NotFound(text) => {
+                Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", text)
+            }
+            OpsError::Invalid(text) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid request", text)
+            }
+            OpsError::Unavailable(text) => Self::unavailable(text),
+            OpsError::Failed(text) => Self::internal(&text),
+        }
+    }
+}
