@@ -80,7 +80,7 @@ impl Ground {
     pub async fn fill_carts(&self, users: std::ops::Range<usize>) -> anyhow::Result<()> {
         let fill = |n: usize| async move {
             let user = user_id(n);
-            for line in 0..1 + n % 3 {
+            for line in 0..=n % 3 {
                 let product = product_id((n * 7 + line * 131) % PRODUCTS);
                 let quantity = Quantity::new(1 + (n % 2) as u32)?;
                 let added = self.shop.services.carts.add(&user, &product, quantity, None).await;

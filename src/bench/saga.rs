@@ -80,10 +80,10 @@ impl Run {
         let done = services.carts.checkout(&user_id(n), &contact, &|_, _| {}).await;
         let durable = self.ground.embedded.ports.store.durable().await;
         let (Ok(done), Ok(())) = (done, durable) else { return };
-        record(&self.checkout, self.now() - intended);
+        record(&self.checkout, self.now().saturating_sub(intended));
         let mut underway = lock(&self.underway);
         if let Some(at) = underway.early.remove(&done.order_id) {
-            record(&self.fulfilled, at - intended);
+            record(&self.fulfilled, at.saturating_sub(intended));
         } else {
             underway.started.insert(done.order_id, (intended, permit));
         }
@@ -98,7 +98,9 @@ impl Run {
                     let now = self.now();
                     let mut underway = lock(&self.underway);
                     match underway.started.remove(&change.order_id) {
-                        Some((started, _permit)) => record(&self.fulfilled, now - started),
+                        Some((started, _permit)) => {
+                            record(&self.fulfilled, now.saturating_sub(started));
+                        }
                         None => drop(underway.early.insert(change.order_id, now)),
                     }
                 }
@@ -135,7 +137,7 @@ pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<Sag
     let started = run.now();
     place(&run, plan, started).await;
     let orders = wait_for_mail(&run).await?;
-    let seconds = (run.now() - started).as_secs_f64();
+    let seconds = run.now().saturating_sub(started).as_secs_f64();
     follower.abort();
     let after = figures(&ground);
     let per_order = |n: u64| n as f64 / orders.max(1) as f64;
@@ -176,7 +178,7 @@ async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
             Some(rate) => started + Duration::from_secs_f64(n as f64 / rate as f64),
             None => run.now(),
         };
-        if run.now() - started > Duration::from_secs(plan.seconds) {
+        if run.now().saturating_sub(started) > Duration::from_secs(plan.seconds) {
             break;
         }
         let Ok(permit) = Arc::clone(&free).acquire_owned().await else { break };

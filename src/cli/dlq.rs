@@ -1,5 +1,6 @@
 //! `ecom dlq`: list, show, replay.
 
+use std::fmt::Write;
 use std::io::BufRead;
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,6 @@ use super::{DataArg, Exit, output};
 use crate::adapters::clock::SystemClock;
 use crate::app::Settings;
 use crate::app::config::Period;
-use crate::domain::Timestamp;
 use crate::ops::blob::Blob;
 use crate::ops::dlq::{DeadLetterDetail, DlqFilter};
 use crate::ops::replay::{ReplayReport, ReplayRequest};
@@ -228,20 +228,17 @@ fn text(detail: &DeadLetterDetail) -> String {
     ]);
     out.push_str("\nheaders\n");
     for header in &detail.record.headers {
-        out.push_str(&format!("  {}: {}\n", header.name, header.value.shown()));
+        let _ = writeln!(out, "  {}: {}", header.name, header.value.shown());
     }
     let intact = if detail.payload_intact { "intact" } else { "NOT the bytes that failed" };
-    out.push_str(&format!("\npayload ({intact})\n"));
+    let _ = write!(out, "\npayload ({intact})\n");
     out.push_str(&detail.payload.as_ref().map_or_else(|| "(none)".into(), Blob::shown));
     out.push('\n');
     if !detail.audit.is_empty() {
         out.push_str("\nhistory\n");
     }
     for step in &detail.audit {
-        out.push_str(&format!(
-            "  {}  {} by {}: {}\n",
-            step.at, step.action, step.actor, step.detail
-        ));
+        let _ = writeln!(out, "  {}  {} by {}: {}", step.at, step.action, step.actor, step.detail);
     }
     out
 }

@@ -1,7 +1,6 @@
 //! Printing: data on stdout, talk on stderr; a closed pipe ends quietly.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where printing happens")]
-
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 /// Prints data.
@@ -26,7 +25,7 @@ pub(super) fn say(text: impl std::fmt::Display) {
 pub(super) fn error(error: &anyhow::Error) {
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1) {
-        text.push_str(&format!("\n  because: {cause}"));
+        let _ = write!(text, "\n  because: {cause}");
     }
     say(text);
 }
@@ -53,7 +52,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     for row in rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
+            let _ = write!(line, "{cell:<width$}  ");
         }
         text.push_str(line.trim_end());
         text.push('\n');

@@ -114,7 +114,7 @@ async fn display(clock: &dyn Clock, watch: &Watch, users: u64) {
         sessions.set_position(view.load.ended);
         sessions.tick();
         orders.set_message(view.orders());
-        let seconds = (view.elapsed - last.elapsed).as_secs_f64().max(0.001);
+        let seconds = view.elapsed.saturating_sub(last.elapsed).as_secs_f64().max(0.001);
         let rate = |now: u64, before: u64| (now.saturating_sub(before) as f64 / seconds) as u64;
         let underway = view.load.sessions.saturating_sub(view.load.ended);
         rates.set_message(format!(
@@ -124,7 +124,7 @@ async fn display(clock: &dyn Clock, watch: &Watch, users: u64) {
             view.errors(),
             view.waiting
         ));
-        if view.elapsed - last.elapsed > Duration::from_secs(1) {
+        if view.elapsed.saturating_sub(last.elapsed) > Duration::from_secs(1) {
             last = view;
         }
     }

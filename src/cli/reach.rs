@@ -66,6 +66,7 @@ impl Reach {
 }
 
 /// Ends a command with the exit code that an operation's error asks for.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 pub(super) fn failed(e: OpsError) -> anyhow::Error {
     let exit = match &e {
         OpsError::NotFound(_) => Exit::NotFound,

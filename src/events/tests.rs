@@ -36,6 +36,7 @@ fn units() -> inventory::Units {
     inventory::Units { product_id: line().product_id, quantity: line().quantity }
 }
 
+#[expect(clippy::too_many_lines, reason = "one literal per event type")]
 fn one_of_each() -> Vec<Event> {
     let total = line().total();
     let payment_id = PaymentId::of_order(&order());

@@ -156,7 +156,7 @@ impl<S: Effects + 'static> EffectRunner<S> {
             match self.record_all(std::slice::from_ref(done)).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::error!(effect = S::key(&done.0), error, "outcome not recorded")
+                    tracing::error!(effect = S::key(&done.0), error, "outcome not recorded");
                 }
             }
             self.clock.sleep(PAUSE).await;
@@ -183,7 +183,9 @@ impl<S: Effects + 'static> EffectRunner<S> {
         let mut unit = desk.unit();
         self.service.record(&mut unit, batch).await?;
         // Before the commit, since that may hand the same effect over again.
-        batch.iter().for_each(|(effect, _)| drop(self.known().remove(&S::key(effect))));
+        for (effect, _) in batch {
+            self.known().remove(&S::key(effect));
+        }
         match desk.commit(unit).await {
             Ok(()) => Ok(()),
             Err(error) => {

@@ -49,24 +49,25 @@ impl PressureGauge {
             };
             self.measure_lag().await;
             let before = self.bells.pressure.swap(why.is_some(), Ordering::Relaxed);
-            match why {
-                Some(why) => {
-                    if !before {
-                        tracing::warn!(reason = why, "no new orders are taken for now");
-                    }
-                    self.health.down("intake", why);
-                }
-                None => {
-                    if before {
-                        tracing::info!("new orders are taken again");
-                    }
-                    self.health.up("intake");
-                }
-            }
+            self.tell(why, before);
             if stop.unless_said(self.clock.sleep(EVERY)).await.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    fn tell(&self, why: Option<String>, before: bool) {
+        if let Some(why) = why {
+            if !before {
+                tracing::warn!(reason = why, "no new orders are taken for now");
+            }
+            self.health.down("intake", why);
+            return;
+        }
+        if before {
+            tracing::info!("new orders are taken again");
+        }
+        self.health.up("intake");
     }
 
     async fn measure_lag(&self) {

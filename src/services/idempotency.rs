@@ -52,7 +52,7 @@ pub struct Ticket {
 
 struct Key {
     scope: String,
-    key: String,
+    name: String,
     fingerprint: String,
 }
 
@@ -77,7 +77,7 @@ impl IdempotencyKeys {
         let row = values![desk.name.as_str(), &scope, &key, desk.clock.now()];
         let rows = desk.query(SELECT, row).await?;
         let Some(row) = rows.first() else {
-            let key = Some(Key { scope, key, fingerprint });
+            let key = Some(Key { scope, name: key, fingerprint });
             return Ok(Begun::Fresh(Ticket { key, _turn: Some(turn) }));
         };
         if row.text(0)? != fingerprint {
@@ -113,7 +113,7 @@ impl Ticket {
             values![
                 desk.name.as_str(),
                 &key.scope,
-                &key.key,
+                &key.name,
                 &key.fingerprint,
                 i64::from(answer.status),
                 answer.location.as_ref(),

@@ -98,57 +98,15 @@ pub async fn run(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
 
 async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
     watch.phase("starting the shop");
-    let env = Environment::system();
-    let clock = Arc::clone(&env.clock);
     let mut throw_away = None;
-    let path = match &plan.data {
-        Some(path) => path.clone(),
-        None => {
-            let name = format!("ecom-simulate-{}-{}", std::process::id(), clock.now().millis());
-            throw_away.insert(ThrowAway::new(&name)?).path().to_owned()
-        }
+    let path = if let Some(path) = &plan.data {
+        path.clone()
+    } else {
+        let now = SystemClock::default().now().millis();
+        let name = format!("ecom-simulate-{}-{now}", std::process::id());
+        throw_away.insert(ThrowAway::new(&name)?).path().to_owned()
     };
-    let owned = DataFolder::open(&path)?;
-    let embedded = Embedded::open(&owned, &plan.settings, env)?;
-    embedded.note_start().await?;
-    let shop = Shop::build(&plan.settings, embedded.ports.clone(), |ports| ports);
-    shop.create_topics().await?;
-    shop.start().await?;
-    shop.seed_catalogue().await?;
-    let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
-    let address = format!("http://{}", bound.address);
-    let token = folder::new_token();
-    let ops = Arc::new(LocalOps::inside(shop.ports(), embedded.dials.clone()));
-    shop.listen(Listener::Gateway, bound, crate::ops::api::routes(ops, token.clone()));
-    owned.leave_note(&ServerNote { pid: std::process::id(), address: address.clone(), token })?;
-    watch.opened(&path);
-    settle(&embedded, watch).await?;
-
-    let started = clock.elapsed();
-    let client = Arc::new(WireClient::new(Target::gateway(&address)));
-    let ports = &embedded.ports;
-    let crowd = Crowd::new(
-        plan.workload.clone(),
-        client,
-        Arc::clone(&ports.clock),
-        Arc::clone(&ports.spawn),
-        FOLLOW_MAX,
-    );
-    let crowd = Arc::new(crowd);
-    watch.crowd(&crowd);
-    watch.phase("shopping");
-    lab::run(&crowd).await.map_err(|e| anyhow!("the shop does not answer: {e}"))?;
-    watch.phase("draining");
-    settle(&embedded, watch).await?;
-    let duration_ms = (clock.elapsed() - started).as_millis() as u64;
-    let late = shop.drain(Duration::from_secs(10)).await;
-    if !late.is_empty() {
-        tracing::warn!(parts = late.join(", "), "not finished in time");
-    }
-    owned.take_note_away();
-    embedded.note_end().await?;
-    embedded.close();
-
+    let (crowd, duration_ms) = shop_in(&path, &plan, watch).await?;
     watch.phase("checking");
     std::fs::write(path.join(HISTORY), crowd.history.to_lines())
         .context("cannot write the history")?;
@@ -162,12 +120,53 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
         replay: plan.replay,
     };
     let mut report = Report::new(parts, &crowd.stats, &evidence, verdict);
-    let keep = plan.keep || plan.data.is_some() || !report.passed();
-    if keep {
+    if plan.keep || plan.data.is_some() || !report.passed() {
         report.data = Some(path.display().to_string());
         throw_away.iter_mut().for_each(ThrowAway::keep);
     }
     Ok(report)
+}
+
+/// Runs a shop in `path`, lets the crowd in, and waits until nothing is left to do; the crowd and how
+/// many milliseconds it took.
+async fn shop_in(path: &Path, plan: &Plan, watch: &Watch) -> anyhow::Result<(Arc<Crowd>, u64)> {
+    let env = Environment::system();
+    let clock = Arc::clone(&env.clock);
+    let owned = DataFolder::open(path)?;
+    let embedded = Embedded::open(&owned, &plan.settings, env)?;
+    embedded.note_start().await?;
+    let shop = Shop::build(&plan.settings, embedded.ports.clone(), |ports| ports);
+    shop.create_topics().await?;
+    shop.start().await?;
+    shop.seed_catalogue().await?;
+    let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
+    let address = format!("http://{}", bound.address);
+    let token = folder::new_token();
+    let ops = Arc::new(LocalOps::inside(shop.ports(), embedded.dials.clone()));
+    shop.listen(Listener::Gateway, bound, crate::ops::api::routes(ops, token.clone()));
+    owned.leave_note(&ServerNote { pid: std::process::id(), address: address.clone(), token })?;
+    watch.opened(path);
+    settle(&embedded, watch).await?;
+
+    let started = clock.elapsed();
+    let client = Arc::new(WireClient::new(Target::gateway(&address)));
+    let spawn = Arc::clone(&embedded.ports.spawn);
+    let workload = plan.workload.clone();
+    let crowd = Arc::new(Crowd::new(workload, client, Arc::clone(&clock), spawn, FOLLOW_MAX));
+    watch.crowd(&crowd);
+    watch.phase("shopping");
+    lab::run(&crowd).await.map_err(|e| anyhow!("the shop does not answer: {e}"))?;
+    watch.phase("draining");
+    settle(&embedded, watch).await?;
+    let duration_ms = clock.elapsed().saturating_sub(started).as_millis() as u64;
+    let late = shop.drain(Duration::from_secs(10)).await;
+    if !late.is_empty() {
+        tracing::warn!(parts = late.join(", "), "not finished in time");
+    }
+    owned.take_note_away();
+    embedded.note_end().await?;
+    embedded.close();
+    Ok((crowd, duration_ms))
 }
 
 async fn settle(embedded: &Embedded, watch: &Watch) -> anyhow::Result<()> {
@@ -221,7 +220,7 @@ impl Settling<'_> {
             if waiting != last.0 {
                 last = (waiting, clock.elapsed());
             }
-            let still = clock.elapsed() - last.1;
+            let still = clock.elapsed().saturating_sub(last.1);
             // Without the bus to ask: offsets are committed a moment after the last change shows.
             let settled = waiting == 0 && (self.bus.is_some() || still > Duration::from_secs(2));
             if settled || still > patience {
@@ -256,16 +255,15 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
         let settling = Settling { store: &shop, bus: None };
         settling.wait(env.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await?;
     }
-    let duration_ms = (env.clock.elapsed() - started).as_millis() as u64;
+    let duration_ms = env.clock.elapsed().saturating_sub(started).as_millis() as u64;
     watch.phase("checking");
     let entries = crowd.history.entries();
-    let (evidence, verdict) = match &plan.data {
-        Some(path) => judge_with(path, Some(entries), REQUIRED_OF_RUNS).await?,
-        None => {
-            let evidence = Evidence::of_history_alone(entries);
-            let verdict = check::judge_history_alone(&evidence);
-            (evidence, verdict)
-        }
+    let (evidence, verdict) = if let Some(path) = &plan.data {
+        judge_with(path, Some(entries), REQUIRED_OF_RUNS).await?
+    } else {
+        let evidence = Evidence::of_history_alone(entries);
+        let verdict = check::judge_history_alone(&evidence);
+        (evidence, verdict)
     };
     let parts = Parts {
         mode: Mode::Target,

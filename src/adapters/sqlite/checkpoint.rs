@@ -16,7 +16,7 @@ const LOG_PAGES_MAX: i64 = 16_384;
 /// Pages that the writer may have to copy itself: some milliseconds of work.
 const REST_PAGES_MAX: i64 = 2_048;
 /// Pause between two rounds, so that a page written again and again is copied once.
-const PAUSE: Duration = Duration::from_millis(1_000);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A handle to the checkpointer's thread, which ends with it.
 pub(super) struct Checkpointer(Arc<Shared>);

@@ -195,7 +195,7 @@ impl Layers {
 }
 
 /// The environment variable of a setting.
-pub fn env_name(key: &str) -> String {
+fn env_name(key: &str) -> String {
     format!("ECOM_{}", key.replace('.', "_").to_uppercase())
 }
 

@@ -139,7 +139,7 @@ mod tests {
             now = lanes.next_due().unwrap();
             let (key, due) = lanes.due(now).unwrap();
             assert_eq!(due, first);
-            tried_at.push((now - Duration::from_secs(10)).as_secs());
+            tried_at.push(now.saturating_sub(Duration::from_secs(10)).as_secs());
             if let Next::GiveUp(retries) = lanes.failed(&key, now) {
                 assert_eq!(retries, 3);
                 break;

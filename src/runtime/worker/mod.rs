@@ -223,7 +223,7 @@ impl Worker {
         let now = self.deps.clock.elapsed();
         tracing::warn!(
             service = self.labels.service, topic = %incoming.record.at.topic,
-            event_id = %incoming.header.event_id, order_id = incoming.event.order_id().map(|o| o.as_str()),
+            event_id = %incoming.header.event_id, order_id = incoming.event.order_id().map(crate::domain::OrderId::as_str),
             error = %failure, "event failed, trying again"
         );
         self.deps.meters.retries.get_or_create(&self.labels).inc();

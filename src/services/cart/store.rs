@@ -1,7 +1,7 @@
 //! The cart service's SQL.
 
 use super::model::{Cart, PriceTag};
-use crate::domain::{Money, OrderId, ProductId, Timestamp, UserId};
+use crate::domain::{Email, Money, OrderId, Phone, ProductId, Timestamp, UserId};
 use crate::events::cart::CheckoutInitiated;
 use crate::ports::lookup::CheckoutEntry;
 use crate::ports::store::{Read, Row, StoreError};
@@ -110,8 +110,8 @@ pub(super) async fn expire(
 /// Adds the checkout, which must be the first of its cart.
 pub(super) fn insert_checkout(unit: &mut UnitOfWork, e: &CheckoutInitiated) {
     let items = serde_json::to_string(&e.items).expect("lines are plain data");
-    let email = e.email.as_ref().map(|email| email.as_str());
-    let phone = e.phone.as_ref().map(|phone| phone.as_str());
+    let email = e.email.as_ref().map(Email::as_str);
+    let phone = e.phone.as_ref().map(Phone::as_str);
     let now = unit.now;
     unit.one(
         INSERT_CHECKOUT,

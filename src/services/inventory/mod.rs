@@ -79,7 +79,7 @@ impl Inventory {
         Ok(wanted.into_iter().zip(held).map(|(hold, held)| (hold.order_id, held.is_ok())).collect())
     }
 
-    fn created(&self, shelf: &mut Shelf, e: &order::Created, now: Timestamp) {
+    fn created(shelf: &mut Shelf, e: &order::Created, now: Timestamp) {
         shelf.holds.entry(e.order_id.clone()).or_insert_with(|| {
             Tracked::new(HoldRow {
                 order_id: e.order_id.clone(),
@@ -142,7 +142,6 @@ impl Inventory {
     }
 
     fn cancelled(
-        &self,
         unit: &mut UnitOfWork,
         shelf: &mut Shelf,
         follow: &mut FollowUp,
@@ -321,13 +320,13 @@ impl Service for Inventory {
         for incoming in events {
             let cause = incoming.header.event_id;
             match &incoming.event {
-                Event::OrderCreated(e) => self.created(&mut shelf, e, unit.now),
+                Event::OrderCreated(e) => Self::created(&mut shelf, e, unit.now),
                 Event::OrderConfirmed(e) => {
                     let acquired = acquired.get(&e.order_id).copied().unwrap_or(false);
                     self.confirmed(unit, &mut shelf, &mut follow, e, cause, acquired);
                 }
                 Event::OrderCancelled(e) => {
-                    self.cancelled(unit, &mut shelf, &mut follow, e, cause);
+                    Self::cancelled(unit, &mut shelf, &mut follow, e, cause);
                 }
                 Event::CatalogProductUpserted(e) => Self::upserted(unit, &mut shelf, e, cause),
                 Event::CatalogStockReceived(e) => {

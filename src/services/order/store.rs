@@ -1,7 +1,9 @@
 //! The order service's SQL.
 
 use super::model::{Order, Status};
-use crate::domain::{CancelReason, DeclineReason, EventId, OrderId, Timestamp, UserId};
+use crate::domain::{
+    CancelReason, DeclineReason, Email, EventId, OrderId, Phone, Timestamp, UserId,
+};
 use crate::events::Event;
 use crate::ports::store::{Read, Row, StoreError};
 use crate::services::{Desk, UnitOfWork};
@@ -44,13 +46,13 @@ pub(super) struct Tracked {
 
 /// One step of an order's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub(super) struct Step {
     /// The status it took.
-    pub status: Status,
+    pub(super) status: Status,
     /// Why, if it was cancelled.
-    pub reason: Option<CancelReason>,
+    pub(super) reason: Option<CancelReason>,
     /// When.
-    pub at: Timestamp,
+    pub(super) at: Timestamp,
 }
 
 impl Tracked {
@@ -95,8 +97,8 @@ impl Tracked {
             ),
             None => {
                 let items = serde_json::to_string(&order.items).expect("lines are plain data");
-                let email = order.email.as_ref().map(|e| e.as_str());
-                let phone = order.phone.as_ref().map(|p| p.as_str());
+                let email = order.email.as_ref().map(Email::as_str);
+                let phone = order.phone.as_ref().map(Phone::as_str);
                 unit.one(
                     INSERT,
                     values![

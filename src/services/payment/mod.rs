@@ -134,7 +134,7 @@ impl Service for Payments {
             match stored_version {
                 None => store::insert(unit, &payment),
                 Some(version) if version != payment.version => {
-                    store::update(unit, &payment, version)
+                    store::update(unit, &payment, version);
                 }
                 Some(_) => continue,
             }

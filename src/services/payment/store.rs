@@ -31,8 +31,7 @@ const UPDATE: &str = "update payments set status = ?3, reason = ?4, order_cancel
 /// Adds a payment, which must be the first of its order.
 pub(super) fn insert(unit: &mut UnitOfWork, payment: &Payment) {
     let p = payment;
-    let (status, reason, now) =
-        (p.status.as_str(), p.reason.as_ref().map(String::as_str), unit.now);
+    let (status, reason, now) = (p.status.as_str(), p.reason.as_deref(), unit.now);
     unit.one(
         INSERT,
         values![
@@ -57,8 +56,7 @@ pub(super) fn insert(unit: &mut UnitOfWork, payment: &Payment) {
 /// Writes a payment that was at `version` when it was read.
 pub(super) fn update(unit: &mut UnitOfWork, payment: &Payment, version: i64) {
     let p = payment;
-    let (status, reason, now) =
-        (p.status.as_str(), p.reason.as_ref().map(String::as_str), unit.now);
+    let (status, reason, now) = (p.status.as_str(), p.reason.as_deref(), unit.now);
     unit.one(
         UPDATE,
         values![

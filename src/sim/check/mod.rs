@@ -329,7 +329,10 @@ fn result(id: Invariant, findings: Findings) -> CheckResult {
 
 /// What a run of the whole shop with a client history must have exercised.
 pub const REQUIRED_OF_RUNS: &[Invariant] = {
-    use Invariant::*;
+    use Invariant::{
+        L1, L2, L3, L4, S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, S12, S13, S14, S15, S16, S17,
+        S18, S19, S20, S23, S24,
+    };
     &[
         S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, S12, S13, S14, S15, S16, S17, S18, S19, S20,
         S23, S24, L1, L2, L3, L4,
@@ -338,6 +341,8 @@ pub const REQUIRED_OF_RUNS: &[Invariant] = {
 
 /// What a folder with orders, but perhaps without a client history, must exercise.
 pub const REQUIRED_OF_FOLDERS: &[Invariant] = {
-    use Invariant::*;
+    use Invariant::{
+        L1, L2, L3, S1, S2, S7, S8, S10, S12, S13, S14, S15, S16, S17, S18, S19, S20, S24,
+    };
     &[S1, S2, S7, S8, S10, S12, S13, S14, S15, S16, S17, S18, S19, S20, S24, L1, L2, L3]
 };

@@ -105,19 +105,21 @@ pub(super) fn price_truth(evidence: &Evidence) -> Findings {
     found
 }
 
+/// The statuses that an order may have had, in order.
+const LEGAL_PATHS: &[&[&str]] = &[
+    &["PENDING"],
+    &["PENDING", "PAID"],
+    &["PENDING", "PAID", "FULFILLED"],
+    &["PENDING", "CANCELLED"],
+    &["PENDING", "PAID", "CANCELLED"],
+    &["CANCELLED"],
+];
+
 pub(super) fn legal_history(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     for (id, order) in &evidence.orders {
         let path: Vec<&str> = order.steps.iter().map(|(_, status, _)| status.as_str()).collect();
-        let legal = matches!(
-            path.as_slice(),
-            ["PENDING"]
-                | ["PENDING", "PAID"]
-                | ["PENDING", "PAID", "FULFILLED"]
-                | ["PENDING", "CANCELLED"]
-                | ["PENDING", "PAID", "CANCELLED"]
-                | ["CANCELLED"]
-        );
+        let legal = LEGAL_PATHS.contains(&path.as_slice());
         let counted = order.steps.iter().map(|(version, ..)| *version).eq(1..=order.version);
         let last = path.last().copied() == Some(order.status.as_str());
         found.expect(legal && counted && last, id, || {
@@ -252,11 +254,13 @@ impl Saga<'_> {
     }
 }
 
+/// An order id and a body's digest.
+type Answer<'a> = (&'a Option<String>, &'a Option<String>);
+
 pub(super) fn idempotent_api(evidence: &Evidence) -> Findings {
     let Some(history) = &evidence.history else { return Findings::not_applicable(NO_HISTORY) };
     let mut found = Findings::default();
-    let mut answers: BTreeMap<(&str, &str), Vec<(&Option<String>, &Option<String>)>> =
-        BTreeMap::new();
+    let mut answers: BTreeMap<(&str, &str), Vec<Answer<'_>>> = BTreeMap::new();
     for entry in history.iter().filter(|entry| entry.ending == Ending::Ok) {
         if let Operation::Checkout { key: Some(key), order, body, .. } = &entry.operation {
             answers.entry((&entry.who, key)).or_default().push((order, body));

@@ -13,59 +13,8 @@ pub(super) fn render(report: &Report) -> String {
 }
 
 fn write_all(out: &mut String, r: &Report) -> std::fmt::Result {
-    if let Some(workload) = &r.workload {
-        let seconds = workload.arrivals.as_secs_f64();
-        writeln!(
-            out,
-            "{} run: {} shoppers within {seconds:.0} s, {} sellers, think times × {}, seed {}",
-            r.mode, workload.users, workload.sellers, workload.think_scale, workload.seed
-        )?;
-        let dropped = match r.load.dropped {
-            0 => String::new(),
-            n => format!(", {n} DROPPED"),
-        };
-        writeln!(
-            out,
-            "load       {} sessions offered, {} started{dropped}; {} requests; {} carts left behind; sellers acted {} times",
-            r.load.offered,
-            r.load.sessions,
-            r.load.requests,
-            r.load.abandoned,
-            r.load.seller_actions
-        )?;
-        if !r.load.http_errors.is_empty() {
-            let all: Vec<String> =
-                r.load.http_errors.iter().map(|(k, n)| format!("{n} × {k}")).collect();
-            writeln!(out, "errors     {}", all.join(", "))?;
-        }
-    }
-    let o = &r.orders;
-    let reasons: Vec<String> =
-        o.by_reason.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
-    let reasons =
-        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    writeln!(
-        out,
-        "orders     {} placed: {} fulfilled, {} cancelled{reasons}, {} stuck",
-        o.placed, o.fulfilled, o.cancelled, o.stuck
-    )?;
-    if r.workload.is_some() {
-        let seconds = r.duration_ms as f64 / 1_000.0;
-        writeln!(
-            out,
-            "throughput {} orders/s, {} events/s over {seconds:.1} s",
-            r.throughput.orders_per_s, r.throughput.events_per_s
-        )?;
-        percentiles(out, "checkout answered", &r.latency_ms.checkout_http)?;
-        percentiles(out, "checkout to final", &r.latency_ms.checkout_to_terminal)?;
-        if r.load.lag_ms_max > 10 {
-            writeln!(
-                out,
-                "note       the lab itself was up to {} ms late: latencies include that",
-                r.load.lag_ms_max
-            )?;
-        }
-    }
+    load(out, r)?;
+    orders(out, r)?;
     writeln!(out)?;
     r.verdict.checks.iter().try_for_each(|check| check_line(out, check))?;
     for story in &r.stories {
@@ -87,6 +36,63 @@ fn write_all(out: &mut String, r: &Report) -> std::fmt::Result {
     }
     writeln!(out, "verdict: {}", r.verdict.result)?;
     writeln!(out, "replay: {}", r.replay)
+}
+
+fn load(out: &mut String, r: &Report) -> std::fmt::Result {
+    let Some(workload) = &r.workload else { return Ok(()) };
+    let seconds = workload.arrivals.as_secs_f64();
+    writeln!(
+        out,
+        "{} run: {} shoppers within {seconds:.0} s, {} sellers, think times × {}, seed {}",
+        r.mode, workload.users, workload.sellers, workload.think_scale, workload.seed
+    )?;
+    let dropped = match r.load.dropped {
+        0 => String::new(),
+        n => format!(", {n} DROPPED"),
+    };
+    writeln!(
+        out,
+        "load       {} sessions offered, {} started{dropped}; {} requests; {} carts left behind; sellers acted {} times",
+        r.load.offered, r.load.sessions, r.load.requests, r.load.abandoned, r.load.seller_actions
+    )?;
+    if !r.load.http_errors.is_empty() {
+        let all: Vec<String> =
+            r.load.http_errors.iter().map(|(k, n)| format!("{n} × {k}")).collect();
+        writeln!(out, "errors     {}", all.join(", "))?;
+    }
+    Ok(())
+}
+
+fn orders(out: &mut String, r: &Report) -> std::fmt::Result {
+    let o = &r.orders;
+    let reasons: Vec<String> =
+        o.by_reason.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+    let reasons =
+        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    writeln!(
+        out,
+        "orders     {} placed: {} fulfilled, {} cancelled{reasons}, {} stuck",
+        o.placed, o.fulfilled, o.cancelled, o.stuck
+    )?;
+    if r.workload.is_none() {
+        return Ok(());
+    }
+    let seconds = r.duration_ms as f64 / 1_000.0;
+    writeln!(
+        out,
+        "throughput {} orders/s, {} events/s over {seconds:.1} s",
+        r.throughput.orders_per_s, r.throughput.events_per_s
+    )?;
+    percentiles(out, "checkout answered", &r.latency_ms.checkout_http)?;
+    percentiles(out, "checkout to final", &r.latency_ms.checkout_to_terminal)?;
+    if r.load.lag_ms_max > 10 {
+        let late = r.load.lag_ms_max;
+        writeln!(
+            out,
+            "note       the lab itself was up to {late} ms late: latencies include that"
+        )?;
+    }
+    Ok(())
 }
 
 fn percentiles(out: &mut String, name: &str, p: &Percentiles) -> std::fmt::Result {

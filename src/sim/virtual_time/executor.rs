@@ -65,7 +65,7 @@ impl Wake for TaskWaker {
 }
 
 /// Starts tasks on an [`Executor`].
-pub struct VirtualSpawn(Arc<Queue>);
+struct VirtualSpawn(Arc<Queue>);
 
 impl Spawn for VirtualSpawn {
     fn spawn(&self, task: BoxFuture<'static, ()>) {

@@ -138,7 +138,7 @@ pub fn run(plan: Plan, trace: Trace) -> anyhow::Result<Ran> {
             Arc::new(Crowd::new(workload, client, Arc::clone(&clock) as _, spawn, FOLLOW_MAX));
         lab::run(&crowd).await.context("the shop does not answer")?;
         World::settle(Arc::clone(&embedded)).await?;
-        let duration_ms = (clock.elapsed() - started).as_millis() as u64;
+        let duration_ms = clock.elapsed().saturating_sub(started).as_millis() as u64;
         embedded.note_end().await?;
         let evidence = World::evidence(embedded, Some(crowd.history.entries())).await?;
         anyhow::Ok((crowd, evidence, duration_ms))

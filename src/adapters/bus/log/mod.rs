@@ -75,7 +75,7 @@ impl Shared {
         work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, BusError> {
         let (reply, outcome) = oneshot::channel();
-        self.journal.submit(Box::new(Work { work, output: None, reply }));
+        self.journal.submit(Box::new(Work { task: work, output: None, reply }));
         match outcome.await {
             Ok(outcome) => outcome.map_err(bus_error),
             Err(_) => Err(BusError::Unavailable("the log is closed".into())),
@@ -84,14 +84,14 @@ impl Shared {
 }
 
 struct Work<T, F> {
-    work: F,
+    task: F,
     output: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send> Job for Work<T, F> {
     fn apply(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
-        self.output = Some((self.work)(tx)?);
+        self.output = Some((self.task)(tx)?);
         Ok(())
     }
 
@@ -258,17 +258,17 @@ fn create(
     let retention_ms = retention.map(|r| r.as_millis() as i64);
     tx.execute(
         "insert into log_topics (topic, retention_ms) values (?1, ?2)",
-        &values![topic, retention_ms],
+        &[topic.into(), retention_ms.into()],
     )?;
     for partition in 0..partitions {
         tx.execute(
             "insert into log_partitions (topic, partition, start_offset) values (?1, ?2, 0)",
-            &values![topic, partition],
+            &[topic.into(), partition.into()],
         )?;
     }
     let rows = tx.query(
         "select tp from log_partitions where topic = ?1 order by partition",
-        &values![topic],
+        &[topic.into()],
     )?;
     rows.iter().map(|row| Ok(row.int(0)? as u64)).collect()
 }

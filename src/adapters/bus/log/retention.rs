@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::partition::position;
 use super::{Shared, reading};
 use crate::ports::bus::BusError;
-use crate::values;
 
 /// Records removed per job: some milliseconds of the writer's time.
 const STEP: u64 = 2_000;
@@ -30,11 +29,11 @@ pub(super) async fn prune(shared: &Arc<Shared>) -> Result<u64, BusError> {
                 .run(move |tx| {
                     tx.execute(
                         "delete from log_records where position between ?1 and ?2",
-                        &values![first, last],
+                        &[first.into(), last.into()],
                     )?;
                     tx.execute(
                         "update log_partitions set start_offset = ?2 where tp = ?1",
-                        &values![tp as i64, to as i64],
+                        &[(tp as i64).into(), (to as i64).into()],
                     )
                 })
                 .await?;

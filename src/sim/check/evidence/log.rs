@@ -1,0 +1,198 @@
+//! Reading the outbox and the raw log, record by record.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{Evidence, Letter, LogEvent, LogRecord, OutRow, each, fingerprint, id, ms};
+use crate::ports::store::{Row, Store, Value};
+use crate::sim::check::facts;
+
+const SELECT_OUTBOX: &str =
+    "select seq, id, event_type, record_key, order_id, event_data, published, created_at
+ from outbox_events where seq > ?1 order by seq limit 5000";
+const SELECT_PARTITIONS: &str =
+    "select tp, topic, partition, start_offset from log_partitions order by topic, partition";
+const SELECT_LOG: &str =
+    "select position, timestamp_ms, record_key, headers, value from log_records
+ where position between ?1 and ?2 order by position limit 5000";
+
+impl Evidence {
+    pub(super) async fn read_outbox(&mut self, shop: &dyn Store) -> anyhow::Result<()> {
+        let topics: BTreeMap<&str, Arc<str>> =
+            facts::FROM_OUTBOX.iter().map(|topic| (*topic, Arc::from(*topic))).collect();
+        let mut after = 0;
+        loop {
+            let rows = each(shop, SELECT_OUTBOX, vec![Value::Int(after)]).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            if after == 0 {
+                let first = rows[0].int(0)?;
+                if first > 1 {
+                    self.since = self.since.max(ms(&rows[0], 7)?);
+                }
+            }
+            after = last.int(0)?;
+            for row in &rows {
+                let topic = row.text(2)?;
+                let fresh = OutRow {
+                    seq: row.int(0)?,
+                    topic: topics.get(topic).cloned().unwrap_or_else(|| Arc::from(topic)),
+                    key: row.text(3)?.to_owned(),
+                    order: row.text_opt(4)?.map(str::to_owned),
+                    bytes: fingerprint(row.text(5)?.as_bytes()),
+                    published: row.text(6)? == "Y",
+                    created_at: ms(row, 7)?,
+                    rows: 0,
+                };
+                self.outbox.entry(id(row.text(1)?)?).or_insert(fresh).rows += 1;
+            }
+        }
+    }
+
+    pub(super) async fn read_log(&mut self, shop: &dyn Store, now: i64) -> anyhow::Result<()> {
+        let partitions = each(shop, SELECT_PARTITIONS, vec![]).await?;
+        for row in &partitions {
+            let (tp, topic, partition) =
+                (row.int(0)?, Arc::<str>::from(row.text(1)?), row.int(2)? as u32);
+            let start = row.int(3)? as u64;
+            let mut next = start;
+            let mut first_at = None;
+            loop {
+                let bounds =
+                    vec![Value::Int((tp << 40) + next as i64), Value::Int(((tp + 1) << 40) - 1)];
+                let rows = each(shop, SELECT_LOG, bounds).await?;
+                if rows.is_empty() {
+                    break;
+                }
+                for row in &rows {
+                    let record = log_record(&topic, partition, row)?;
+                    first_at.get_or_insert(record.at);
+                    next = record.offset + 1;
+                    self.log.push(record);
+                }
+            }
+            if start > 0 {
+                self.since = self.since.max(first_at.unwrap_or(now));
+            }
+            self.ends.insert((topic.to_string(), partition), next);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    event_id: &'a str,
+    event_type: &'a str,
+    timestamp: &'a str,
+    #[serde(default)]
+    causation_id: Option<&'a str>,
+    #[serde(default)]
+    order_id: Option<&'a str>,
+    #[serde(default)]
+    product_id: Option<&'a str>,
+}
+
+fn log_record(topic: &Arc<str>, partition: u32, row: &Row) -> anyhow::Result<LogRecord> {
+    let bytes = |at: usize| match row.0.get(at) {
+        Some(Value::Bytes(bytes)) => Some(bytes.clone()),
+        _ => None,
+    };
+    let value = bytes(4).unwrap_or_default();
+    let headers = headers(&bytes(3).unwrap_or_default());
+    let header = |name: &str| headers.get(name).cloned();
+    let letter = (&**topic == facts::DEAD_LETTERS).then(|| Box::new(letter(&headers, &value)));
+    Ok(LogRecord {
+        topic: Arc::clone(topic),
+        partition,
+        offset: (row.int(0)? & ((1 << 40) - 1)) as u64,
+        at: row.int(1)?,
+        key: String::from_utf8_lossy(&bytes(2).unwrap_or_default()).into_owned(),
+        event: event(topic, &value),
+        bytes: fingerprint(&value),
+        replay_group: header("ecom-replay-group"),
+        letter,
+    })
+}
+
+fn event(topic: &str, value: &[u8]) -> Option<LogEvent> {
+    let envelope: Envelope<'_> = serde_json::from_slice(value).ok()?;
+    let timestamp: crate::domain::Timestamp = envelope.timestamp.parse().ok()?;
+    if envelope.event_type != topic {
+        return None;
+    }
+    Some(LogEvent {
+        id: id(envelope.event_id).ok()?,
+        cause: envelope.causation_id.and_then(|cause| id(cause).ok()),
+        order: envelope.order_id.map(str::to_owned),
+        product: envelope.product_id.map(str::to_owned),
+        timestamp: timestamp.millis(),
+    })
+}
+
+fn headers(mut bytes: &[u8]) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    let mut take = || {
+        let length = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
+        let text = String::from_utf8_lossy(bytes.get(4..4 + length)?).into_owned();
+        bytes = &bytes[4 + length..];
+        Some(text)
+    };
+    while let Some(name) = take()
+        && let Some(value) = take()
+    {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+fn letter(headers: &BTreeMap<String, String>, value: &[u8]) -> Letter {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(rename = "original_topic")]
+        _original_topic: String,
+        #[serde(rename = "event_id")]
+        _event_id: String,
+        #[serde(rename = "error_reason")]
+        _error_reason: String,
+        retry_count: u64,
+        #[serde(rename = "timestamp")]
+        _timestamp: crate::domain::Timestamp,
+        payload: Box<serde_json::value::RawValue>,
+    }
+    let text = |name: &str| headers.get(name).cloned().unwrap_or_default();
+    let number = |name: &str| text(name).parse::<u64>().unwrap_or(u64::MAX);
+    let body: Option<Body> = serde_json::from_slice(value).ok();
+    let payload =
+        body.as_ref().and_then(|body| original(&body.payload, &text("ecom-dlq-payload-encoding")));
+    let digest = payload.map(|bytes| data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)));
+    let failed_at = text("ecom-dlq-failed-at").parse::<crate::domain::Timestamp>();
+    Letter {
+        group: text("__dlq.errors.group"),
+        place: (
+            text("__dlq.errors.topic"),
+            number("__dlq.errors.partition") as u32,
+            number("__dlq.errors.offset"),
+        ),
+        retries: body.as_ref().map_or(u64::MAX, |body| body.retry_count),
+        original_timestamp: text("ecom-dlq-original-timestamp").parse().unwrap_or(i64::MAX),
+        failed_at: failed_at.map_or(i64::MIN, crate::domain::Timestamp::millis),
+        well_formed: body.is_some(),
+        sha256_matches: digest.is_some_and(|digest| digest == text("ecom-dlq-payload-sha256")),
+    }
+}
+
+fn original(payload: &serde_json::value::RawValue, encoding: &str) -> Option<Vec<u8>> {
+    match encoding {
+        "json" => Some(payload.get().as_bytes().to_vec()),
+        "none" => Some(vec![]),
+        "base64" => {
+            let text: String = serde_json::from_str(payload.get()).ok()?;
+            data_encoding::BASE64.decode(text.as_bytes()).ok()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,304 @@
+//! What a run left behind, read once and kept compact.
+
+mod log;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use sha2::{Digest, Sha256};
+
+use crate::ports::store::{Read, Row, Store, Value};
+use crate::sim::lab::history::Entry;
+
+/// An event's id.
+pub(in crate::sim::check) type Id = u128;
+
+/// The first half of a SHA-256: enough to tell whether bytes differ.
+pub(in crate::sim::check) type Fingerprint = [u8; 16];
+
+/// Where evidence is read from.
+pub struct Sources<'a> {
+    /// The shop's tables and log.
+    pub shop: &'a dyn Store,
+    /// The provider's ledger and the mailbox.
+    pub outside: &'a dyn Store,
+    /// What clients asked for and were told, if that was kept.
+    pub history: Option<Vec<Entry>>,
+    /// The time of the verdict, in ms since the epoch.
+    pub now: i64,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Order {
+    pub(in crate::sim::check) user: String,
+    pub(in crate::sim::check) status: String,
+    /// Product, units, price of one.
+    pub(in crate::sim::check) items: Vec<(String, i64, i64)>,
+    pub(in crate::sim::check) total: i64,
+    pub(in crate::sim::check) phone: bool,
+    pub(in crate::sim::check) payment: Option<String>,
+    /// Why it was cancelled; for a declined payment, why that was.
+    pub(in crate::sim::check) reason: Option<String>,
+    pub(in crate::sim::check) version: i64,
+    pub(in crate::sim::check) created_at: i64,
+    /// Version, status, event.
+    pub(in crate::sim::check) steps: Vec<(i64, String, Id)>,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Payment {
+    pub(in crate::sim::check) amount: i64,
+    pub(in crate::sim::check) status: String,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Hold {
+    pub(in crate::sim::check) state: String,
+    pub(in crate::sim::check) created_at: i64,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Product {
+    pub(in crate::sim::check) stock: i64,
+    pub(in crate::sim::check) version: i64,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Reservation {
+    pub(in crate::sim::check) order: String,
+    pub(in crate::sim::check) product: String,
+    pub(in crate::sim::check) quantity: i64,
+    pub(in crate::sim::check) reserved: (Id, i64),
+    pub(in crate::sim::check) released: Option<(Id, i64)>,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Change {
+    pub(in crate::sim::check) product: String,
+    pub(in crate::sim::check) version: i64,
+    pub(in crate::sim::check) quantity: i64,
+    pub(in crate::sim::check) event: Id,
+    pub(in crate::sim::check) restock: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Price {
+    pub(in crate::sim::check) price: i64,
+    pub(in crate::sim::check) since: i64,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct OutRow {
+    pub(in crate::sim::check) seq: i64,
+    pub(in crate::sim::check) topic: Arc<str>,
+    pub(in crate::sim::check) key: String,
+    pub(in crate::sim::check) order: Option<String>,
+    pub(in crate::sim::check) bytes: Fingerprint,
+    pub(in crate::sim::check) published: bool,
+    pub(in crate::sim::check) created_at: i64,
+    /// Ids of rows with this id: more than one is a violation.
+    pub(in crate::sim::check) rows: u64,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct LogRecord {
+    pub(in crate::sim::check) topic: Arc<str>,
+    pub(in crate::sim::check) partition: u32,
+    pub(in crate::sim::check) offset: u64,
+    pub(in crate::sim::check) at: i64,
+    pub(in crate::sim::check) key: String,
+    /// None if the bytes are no event.
+    pub(in crate::sim::check) event: Option<LogEvent>,
+    pub(in crate::sim::check) bytes: Fingerprint,
+    /// The one group that this replay is for.
+    pub(in crate::sim::check) replay_group: Option<String>,
+    pub(in crate::sim::check) letter: Option<Box<Letter>>,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct LogEvent {
+    pub(in crate::sim::check) id: Id,
+    pub(in crate::sim::check) cause: Option<Id>,
+    pub(in crate::sim::check) order: Option<String>,
+    pub(in crate::sim::check) product: Option<String>,
+    pub(in crate::sim::check) timestamp: i64,
+}
+
+/// A dead letter.
+#[derive(Debug)]
+pub(in crate::sim::check) struct Letter {
+    pub(in crate::sim::check) group: String,
+    pub(in crate::sim::check) place: (String, u32, u64),
+    pub(in crate::sim::check) retries: u64,
+    pub(in crate::sim::check) original_timestamp: i64,
+    pub(in crate::sim::check) failed_at: i64,
+    pub(in crate::sim::check) well_formed: bool,
+    pub(in crate::sim::check) sha256_matches: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct Charge {
+    pub(in crate::sim::check) key: String,
+    pub(in crate::sim::check) order: String,
+    pub(in crate::sim::check) amount: i64,
+    pub(in crate::sim::check) captured: bool,
+    pub(in crate::sim::check) at: i64,
+}
+
+#[derive(Debug)]
+pub(in crate::sim::check) struct MailCopy {
+    pub(in crate::sim::check) message_id: String,
+    pub(in crate::sim::check) order: Option<String>,
+    pub(in crate::sim::check) at: i64,
+}
+
+/// Orders of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct OrderCounts {
+    /// Checkouts answered with 202.
+    pub placed: u64,
+    /// Served.
+    pub fulfilled: u64,
+    /// Not served.
+    pub cancelled: u64,
+    /// Neither.
+    pub stuck: u64,
+    /// Cancelled ones, by reason.
+    pub by_reason: BTreeMap<String, u64>,
+}
+
+/// Everything.
+pub struct Evidence {
+    pub(in crate::sim::check) orders: BTreeMap<String, Order>,
+    pub(in crate::sim::check) checkouts: BTreeMap<String, i64>,
+    pub(in crate::sim::check) payments: BTreeMap<String, Payment>,
+    pub(in crate::sim::check) holds: BTreeMap<String, Hold>,
+    pub(in crate::sim::check) products: BTreeMap<String, Product>,
+    pub(in crate::sim::check) reservations: Vec<Reservation>,
+    pub(in crate::sim::check) changes: Vec<Change>,
+    pub(in crate::sim::check) prices: BTreeMap<String, Vec<Price>>,
+    pub(in crate::sim::check) deliveries: BTreeMap<Id, (String, i64)>,
+    pub(in crate::sim::check) outbox: BTreeMap<Id, OutRow>,
+    pub(in crate::sim::check) inbox: BTreeMap<String, BTreeSet<Id>>,
+    pub(in crate::sim::check) log: Vec<LogRecord>,
+    pub(in crate::sim::check) offsets: BTreeMap<(String, String, u32), u64>,
+    pub(in crate::sim::check) ends: BTreeMap<(String, u32), u64>,
+    pub(in crate::sim::check) charges: Vec<Charge>,
+    /// By charge key: refunds as amount and time.
+    pub(in crate::sim::check) refunds: BTreeMap<String, Vec<(i64, i64)>>,
+    pub(in crate::sim::check) mail: Vec<MailCopy>,
+    pub(in crate::sim::check) history: Option<Vec<Entry>>,
+    /// When processes started, in ms since the epoch.
+    pub(in crate::sim::check) starts: Vec<i64>,
+    /// What is older may be gone from the log or the outbox.
+    pub(in crate::sim::check) since: i64,
+}
+
+impl Evidence {
+    /// Nothing but what clients were told: all there is of a shop that cannot be looked into.
+    pub fn of_history_alone(history: Vec<Entry>) -> Self {
+        Self {
+            orders: BTreeMap::new(),
+            checkouts: BTreeMap::new(),
+            payments: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            products: BTreeMap::new(),
+            reservations: vec![],
+            changes: vec![],
+            prices: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+            outbox: BTreeMap::new(),
+            inbox: BTreeMap::new(),
+            log: vec![],
+            offsets: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            charges: vec![],
+            refunds: BTreeMap::new(),
+            mail: vec![],
+            history: Some(history),
+            starts: vec![],
+            since: i64::MIN,
+        }
+    }
+
+    /// Reads all of it.
+    pub async fn read(sources: Sources<'_>) -> anyhow::Result<Self> {
+        let (shop, outside) = (sources.shop, sources.outside);
+        let mut evidence = Self {
+            orders: tables::orders(shop).await?,
+            checkouts: tables::checkouts(shop).await?,
+            payments: tables::payments(shop).await?,
+            holds: tables::holds(shop).await?,
+            products: tables::products(shop).await?,
+            reservations: tables::reservations(shop).await?,
+            changes: tables::changes(shop).await?,
+            prices: tables::prices(shop).await?,
+            deliveries: tables::deliveries(shop).await?,
+            inbox: tables::inbox(shop).await?,
+            offsets: tables::offsets(shop).await?,
+            charges: tables::charges(outside).await?,
+            refunds: tables::refunds(outside).await?,
+            mail: tables::mail(outside).await?,
+            history: sources.history,
+            starts: tables::starts(shop).await?,
+            ..Self::of_history_alone(vec![])
+        };
+        evidence.read_outbox(shop).await?;
+        evidence.read_log(shop, sources.now).await?;
+        Ok(evidence)
+    }
+
+    /// Whether all that was ever told of an order (or whatever is this old) is still there.
+    pub(in crate::sim::check) fn covers(&self, created_at: i64) -> bool {
+        created_at >= self.since
+    }
+
+    /// Orders by status, and cancelled ones by reason.
+    pub fn order_counts(&self) -> OrderCounts {
+        let mut counts =
+            OrderCounts { placed: self.checkouts.len() as u64, ..OrderCounts::default() };
+        for order in self.orders.values() {
+            match order.status.as_str() {
+                "FULFILLED" => counts.fulfilled += 1,
+                "CANCELLED" => {
+                    counts.cancelled += 1;
+                    let reason = order.reason.clone().unwrap_or_default();
+                    *counts.by_reason.entry(reason).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        counts.stuck = counts.placed.saturating_sub(counts.fulfilled + counts.cancelled);
+        counts
+    }
+
+    /// Records in the log.
+    pub fn log_len(&self) -> u64 {
+        self.log.len() as u64
+    }
+}
+
+async fn each(store: &dyn Store, sql: &'static str, row: Vec<Value>) -> anyhow::Result<Vec<Row>> {
+    let results = store.read(&[Read::new(sql, row)]).await;
+    Ok(results.with_context(|| format!("reading evidence: {sql}"))?.concat())
+}
+
+pub(in crate::sim::check) fn id(text: &str) -> anyhow::Result<Id> {
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    Id::from_str_radix(&digits, 16).map_err(|_| anyhow!("{text:?} is no event id"))
+}
+
+pub(in crate::sim::check) fn show(id: Id) -> String {
+    uuid::Uuid::from_u128(id).to_string()
+}
+
+pub(in crate::sim::check) fn fingerprint(bytes: &[u8]) -> Fingerprint {
+    let digest = Sha256::digest(bytes);
+    std::array::from_fn(|at| digest[at])
+}
+
+fn ms(row: &Row, at: usize) -> anyhow::Result<i64> {
+    Ok(row.time(at)?.millis())
+}
