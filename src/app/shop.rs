@@ -130,6 +130,11 @@ impl Shop {
         &self.ports
     }
 
+    /// Its bells.
+    pub fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
     /// Every change of an order's status from now on.
     pub fn order_changes(
         &self,

@@ -1,8 +1,8 @@
 //! Performs effects: many at once, outside of any transaction, each only when the row that asks for
 //! it is on disk, and commits what came of them together.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, FutureExt, select};
@@ -10,6 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Stop;
+use super::in_hand::InHand;
 use crate::domain::Timestamp;
 use crate::ports::{Clock, StoreError};
 use crate::services::{Effects, Failure};
@@ -31,15 +32,14 @@ type Done<S> = (<S as Effects>::Effect, <S as Effects>::Outcome);
 pub struct EffectRunner<S: Effects> {
     service: Arc<S>,
     clock: Arc<dyn Clock>,
-    /// Names of effects that wait, are under way or being recorded: each only once.
-    known: Mutex<BTreeSet<String>>,
+    in_hand: InHand<S::Effect>,
 }
 
 impl<S: Effects + 'static> EffectRunner<S> {
     /// A runner for `service`.
     pub fn new(service: Arc<S>) -> Self {
         let clock = Arc::clone(&service.desk().clock);
-        Self { service, clock, known: Mutex::default() }
+        Self { service, clock, in_hand: InHand::default() }
     }
 
     /// Performs until told to stop; then finishes what is under way.
@@ -48,10 +48,6 @@ impl<S: Effects + 'static> EffectRunner<S> {
         let (finished, results) = unbounded_channel();
         futures::join!(self.perform(stop, finished), self.record(results));
         Ok(())
-    }
-
-    fn known(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn perform(&self, stop: &Stop, finished: UnboundedSender<Done<S>>) {
@@ -122,10 +118,9 @@ impl<S: Effects + 'static> EffectRunner<S> {
         waiting: &mut BTreeMap<(Timestamp, String), S::Effect>,
         effects: Vec<S::Effect>,
     ) {
-        let mut known = self.known();
         for effect in effects {
             let key = S::key(&effect);
-            if known.insert(key.clone()) {
+            if let Some(effect) = self.in_hand.hold(&key, effect) {
                 waiting.insert((S::due_at(&effect), key), effect);
             }
         }
@@ -133,8 +128,13 @@ impl<S: Effects + 'static> EffectRunner<S> {
 
     async fn scan(&self, waiting: &mut BTreeMap<(Timestamp, String), S::Effect>) {
         let limit = (2 * IN_FLIGHT_MAX) as u32;
+        // What was in hand when the rows were read may be recorded by now: they would be stale.
+        let in_hand = self.in_hand.names();
         match self.service.due(self.clock.now(), limit).await {
-            Ok(effects) => self.queue(waiting, effects),
+            Ok(mut effects) => {
+                effects.retain(|effect| !in_hand.contains(&S::key(effect)));
+                self.queue(waiting, effects);
+            }
             Err(error) => tracing::warn!(%error, "due effects not read, trying again"),
         }
     }
@@ -161,7 +161,7 @@ impl<S: Effects + 'static> EffectRunner<S> {
             }
             self.clock.sleep(PAUSE).await;
         }
-        self.known().remove(&S::key(&done.0));
+        self.release(std::slice::from_ref(done));
     }
 
     /// Commits results together; an error is not for now but for good.
@@ -182,19 +182,19 @@ impl<S: Effects + 'static> EffectRunner<S> {
         let desk = self.service.desk();
         let mut unit = desk.unit();
         self.service.record(&mut unit, batch).await?;
-        // Before the commit, since that may hand the same effect over again.
-        for (effect, _) in batch {
-            self.known().remove(&S::key(effect));
-        }
-        match desk.commit(unit).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.known().extend(batch.iter().map(|(effect, _)| S::key(effect)));
-                if let StoreError::Full(_) | StoreError::Unavailable(_) = &error {
-                    self.clock.sleep(PAUSE).await;
-                }
-                Err(error.into())
+        if let Err(error) = desk.commit(unit).await {
+            if let StoreError::Full(_) | StoreError::Unavailable(_) = &error {
+                self.clock.sleep(PAUSE).await;
             }
+            return Err(error.into());
         }
+        self.release(batch);
+        Ok(())
+    }
+
+    /// Lets go of what is recorded, and goes on with what was asked for meanwhile.
+    fn release(&self, batch: &[Done<S>]) {
+        let next = batch.iter().filter_map(|(effect, _)| self.in_hand.release(&S::key(effect)));
+        self.service.handover().give(next.collect());
     }
 }

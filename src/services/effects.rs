@@ -63,11 +63,17 @@ impl<E: Send + 'static> Handover<E> {
         if effects.is_empty() {
             return;
         }
-        let shared = Arc::clone(&self.shared);
-        unit.afterwards(Box::pin(async move {
-            shared.0.lock().unwrap_or_else(PoisonError::into_inner).extend(effects);
-            shared.1.give();
-        }));
+        let handover = Self { shared: Arc::clone(&self.shared) };
+        unit.afterwards(Box::pin(async move { handover.give(effects) }));
+    }
+
+    /// Hands `effects` over now.
+    pub fn give(&self, effects: Vec<E>) {
+        if effects.is_empty() {
+            return;
+        }
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).extend(effects);
+        self.shared.1.give();
     }
 
     /// Takes all that was handed over.

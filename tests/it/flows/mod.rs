@@ -1,0 +1,7 @@
+//! The saga's rules, one named test each, over the HTTP API in virtual time.
+
+mod cancel;
+mod checkout;
+mod deadlines;
+mod payment;
+mod stock;

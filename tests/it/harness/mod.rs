@@ -1,0 +1,8 @@
+//! What the tests share: a shop in virtual time with verbs of the domain, decorators that misbehave,
+//! and the `ecom` program.
+
+pub(crate) mod faults;
+pub(crate) mod program;
+mod world;
+
+pub(crate) use world::{Tester, Verdicts, settings, shop, shop_with};

@@ -1,0 +1,138 @@
+//! The `ecom` program, run as people run it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The program under test.
+pub(crate) fn ecom() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ecom"));
+    // Whoever runs the tests may have settings of their own.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ECOM_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env("NO_COLOR", "1");
+    command
+}
+
+/// Runs it with these arguments, to its end.
+pub(crate) fn run(args: &[&str]) -> Output {
+    ecom().args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs it with these arguments and this on standard input.
+pub(crate) fn run_with_input(args: &[&str], input: &[u8]) -> Output {
+    let mut child = ecom()
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// What it printed, and its exit code.
+pub(crate) trait Printed {
+    fn code(&self) -> i32;
+    fn out(&self) -> String;
+    fn err(&self) -> String;
+}
+
+impl Printed for Output {
+    fn code(&self) -> i32 {
+        self.status.code().unwrap_or(-1)
+    }
+
+    fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+/// A shop that is served by a process of its own.
+pub(crate) struct Served {
+    child: Child,
+    /// The addresses of the ready line, gateway first.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) data: PathBuf,
+}
+
+impl Served {
+    /// Starts `ecom serve` on any free ports and waits for its ready line.
+    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
+        Self::try_start(data, more).unwrap_or_else(|said| panic!("not ready: {said}"))
+    }
+
+    pub(crate) fn try_start(data: &Path, more: &[&str]) -> Result<Self, String> {
+        let mut child = ecom()
+            .args(["serve", "--port-base", "0", "--log-level", "warn", "--data"])
+            .arg(data)
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let addresses: Vec<String> = line
+            .split_whitespace()
+            .filter(|word| word.starts_with("http://"))
+            .map(str::to_owned)
+            .collect();
+        if addresses.len() != 6 {
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            child.wait().unwrap();
+            return Err(format!("{line}{said}"));
+        }
+        // Somebody must read what it says, or it stops when the pipe is full.
+        let mut stderr = child.stderr.take().unwrap();
+        std::thread::Builder::new()
+            .spawn(move || {
+                let mut sink = vec![];
+                let _ = stderr.read_to_end(&mut sink);
+            })
+            .unwrap();
+        Ok(Self { child, addresses, data: data.to_owned() })
+    }
+
+    pub(crate) fn gateway(&self) -> &str {
+        &self.addresses[0]
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub(crate) fn stop(&mut self) -> i32 {
+        self.signal("TERM");
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
