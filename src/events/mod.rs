@@ -177,8 +177,13 @@ impl Event {
 }
 
 fn parse<'a, T: Deserialize<'a>>(topic: Topic, value: &'a [u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(value)
-        .map_err(|e| DecodeError::Malformed { topic, detail: e.to_string() })
+    serde_json::from_slice(value).map_err(|_| {
+        // Again, slowly: whoever repairs the record must know which field it is.
+        let mut reader = serde_json::Deserializer::from_slice(value);
+        let why = serde_path_to_error::deserialize::<_, T>(&mut reader).err();
+        let detail = why.map_or_else(|| "trailing characters".into(), |e| e.to_string());
+        DecodeError::Malformed { topic, detail }
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //mod cli;
 //mod contract;
 //mod crash;
-//mod delivery;
+mod delivery;
 //mod determinism;
 mod flows;
 mod harness;

@@ -43,6 +43,9 @@ impl Worker {
         loop {
             match self.try_once(&events).await {
                 Ok(()) => {
+                    if pause > PAUSE_MIN {
+                        self.deps.health.up(&self.group);
+                    }
                     meters.handled.get_or_create(&self.labels).inc_by(events.len() as u64);
                     return Ok(Attempt::Done);
                 }
@@ -75,9 +78,6 @@ impl Worker {
             }
             if stop.is_said() {
                 return Ok(Attempt::Stopped);
-            }
-            if pause == PAUSE_MIN {
-                self.deps.health.up(&self.group);
             }
         }
     }

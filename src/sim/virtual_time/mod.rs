@@ -5,7 +5,7 @@
 mod clock;
 mod executor;
 mod routes;
-mod sched;
+pub mod sched;
 mod trace;
 mod world;
 

@@ -1,12 +1,12 @@
 //! From cart to order.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::future::join;
 use serde_json::json;
 
-use crate::harness::faults::FailingStore;
+use crate::harness::faults::{FailingStore, Fault};
 use crate::harness::{settings, shop, shop_with};
 use ecom::ports::StoreError;
 use ecom::sim::lab::client::{Call, Client};
@@ -36,19 +36,24 @@ fn an_order_is_paid_reserved_fulfilled_and_told_of_once() {
 #[test]
 fn a_double_checkout_is_one_order() {
     for seed in 0..30 {
-        shop_with(settings(&[]), seed, |ports, _| ports, |t| async move {
-            t.product("P", "5.00", 10).await;
-            t.add("ann", "P", 1).await;
-            let (a, b) = join(t.try_checkout("ann"), t.try_checkout("ann")).await;
-            assert_eq!((a.status, b.status), (202, 202));
-            assert_eq!(a.body, b.body, "the same order, byte for byte");
-            let later = t.try_checkout("ann").await;
-            assert_eq!(later.body, a.body, "and again before anything was added");
-            t.settle().await;
-            assert_eq!(t.count("select count(*) from orders").await, 1);
-            assert_eq!(t.stock("P").await, 9);
-            t.all_is_well().await;
-        });
+        shop_with(
+            settings(&[]),
+            seed,
+            |ports, _| ports,
+            |t| async move {
+                t.product("P", "5.00", 10).await;
+                t.add("ann", "P", 1).await;
+                let (a, b) = join(t.try_checkout("ann"), t.try_checkout("ann")).await;
+                assert_eq!((a.status, b.status), (202, 202));
+                assert_eq!(a.body, b.body, "the same order, byte for byte");
+                let later = t.try_checkout("ann").await;
+                assert_eq!(later.body, a.body, "and again before anything was added");
+                t.settle().await;
+                assert_eq!(t.count("select count(*) from orders").await, 1);
+                assert_eq!(t.stock("P").await, 9);
+                t.all_is_well().await;
+            },
+        );
     }
 }
 
@@ -70,18 +75,27 @@ fn the_next_cart_is_another_order() {
 #[test]
 fn two_tabs_with_other_carts_check_out_what_one_of_them_saw() {
     for seed in 0..30 {
-        shop_with(settings(&[]), seed, |ports, _| ports, |t| async move {
-            t.product("P", "5.00", 10).await;
-            t.product("Q", "7.00", 10).await;
-            t.add("ann", "P", 1).await;
-            let (checkout, ()) = join(t.try_checkout("ann"), t.add("ann", "Q", 1)).await;
-            assert_eq!(checkout.status, 202);
-            t.settle().await;
-            let order = checkout.json()["order_id"].as_str().unwrap().to_owned();
-            let answered = checkout.json()["cart"]["items"].clone();
-            assert_eq!(t.order(&order).await["items"], answered, "what was answered is what is bought");
-            t.all_is_well().await;
-        });
+        shop_with(
+            settings(&[]),
+            seed,
+            |ports, _| ports,
+            |t| async move {
+                t.product("P", "5.00", 10).await;
+                t.product("Q", "7.00", 10).await;
+                t.add("ann", "P", 1).await;
+                let (checkout, ()) = join(t.try_checkout("ann"), t.add("ann", "Q", 1)).await;
+                assert_eq!(checkout.status, 202);
+                t.settle().await;
+                let order = checkout.json()["order_id"].as_str().unwrap().to_owned();
+                let answered = checkout.json()["cart"]["items"].clone();
+                assert_eq!(
+                    t.order(&order).await["items"],
+                    answered,
+                    "what was answered is what is bought"
+                );
+                t.all_is_well().await;
+            },
+        );
     }
 }
 
@@ -115,11 +129,16 @@ fn a_delisted_line_leaves_the_cart_and_is_named() {
         assert_eq!(t.call("DELETE", "/products/P", None).await.status, 200);
         t.settle().await;
         let refused = t.try_checkout("ann").await;
-        assert_eq!((refused.status, refused.json()["errors"][0]["field"].clone()), (409, json!("P")));
+        assert_eq!(
+            (refused.status, refused.json()["errors"][0]["field"].clone()),
+            (409, json!("P"))
+        );
         let order = t.checkout("ann").await;
         t.settle().await;
         assert_eq!(t.order(&order).await["items"].as_array().unwrap().len(), 1);
-        let gone = t.call("POST", "/cart/ann/items", Some(&json!({ "product_id": "P", "quantity": 1 }))).await;
+        let gone = t
+            .call("POST", "/cart/ann/items", Some(&json!({ "product_id": "P", "quantity": 1 })))
+            .await;
         assert_eq!(gone.status, 409);
         t.all_is_well().await;
     });
@@ -135,7 +154,10 @@ fn an_earlier_price_may_be_added_for_a_minute_and_no_longer() {
         assert_eq!(t.call("POST", "/cart/ann/items", Some(&at(5.0))).await.status, 201);
         assert_eq!(t.call("POST", "/cart/bob/items", Some(&at(6.5))).await.status, 201);
         let wrong = t.call("POST", "/cart/eve/items", Some(&at(0.01))).await;
-        assert_eq!((wrong.status, wrong.json()["errors"][0]["field"].clone()), (422, json!("price")));
+        assert_eq!(
+            (wrong.status, wrong.json()["errors"][0]["field"].clone()),
+            (422, json!("price"))
+        );
         t.pass(61).await;
         assert_eq!(t.call("POST", "/cart/cat/items", Some(&at(5.0))).await.status, 422);
     });
@@ -166,14 +188,19 @@ fn an_idempotency_key_repeats_the_answer_byte_for_byte() {
 #[test]
 fn a_concurrent_checkout_with_the_same_key_waits_for_the_first() {
     for seed in 0..20 {
-        shop_with(settings(&[]), seed, |ports, _| ports, |t| async move {
-            t.product("P", "5.00", 10).await;
-            t.add("ann", "P", 1).await;
-            let call = Call::new("POST", "/cart/ann/checkout").key(Some("k-1".into()));
-            let (a, b) = join(t.client.call(&call), t.client.call(&call)).await;
-            assert_eq!(a.unwrap(), b.unwrap());
-            t.all_is_well().await;
-        });
+        shop_with(
+            settings(&[]),
+            seed,
+            |ports, _| ports,
+            |t| async move {
+                t.product("P", "5.00", 10).await;
+                t.add("ann", "P", 1).await;
+                let call = Call::new("POST", "/cart/ann/checkout").key(Some("k-1".into()));
+                let (a, b) = join(t.client.call(&call), t.client.call(&call)).await;
+                assert_eq!(a.unwrap(), b.unwrap());
+                t.all_is_well().await;
+            },
+        );
     }
 }
 
@@ -196,8 +223,8 @@ fn an_answered_order_is_never_unknown() {
     let failing = |ports: ecom::app::Ports, _: &_| {
         let store = FailingStore {
             inner: Arc::clone(&ports.store),
-            fail: 6.into(),
-            error: StoreError::Unavailable("test".into()),
+            fail: Arc::new(6.into()),
+            fault: Fault::Store(StoreError::Unavailable("test".into())),
             only: "insert into orders",
         };
         ecom::app::Ports { store: Arc::new(store), ..ports }
@@ -207,7 +234,10 @@ fn an_answered_order_is_never_unknown() {
         let order = t.buy("ann", "P").await;
         assert_eq!(t.count("select count(*) from orders").await, 0);
         let body = t.order(&order).await;
-        assert_eq!((body["status"].clone(), body["total_amount"].clone()), (json!("PENDING"), json!(5.0)));
+        assert_eq!(
+            (body["status"].clone(), body["total_amount"].clone()),
+            (json!("PENDING"), json!(5.0))
+        );
         assert_eq!(t.get("/orders/user/ann").await[0]["order_id"], json!(order));
         t.settle().await;
         assert_eq!(t.status(&order).await, "FULFILLED");
@@ -217,20 +247,26 @@ fn an_answered_order_is_never_unknown() {
 
 #[test]
 fn waiting_for_an_order_answers_when_it_changes() {
-    shop(&[("gateway.latency_ms_p50", "3000"), ("gateway.latency_ms_p99", "3000")], |t| async move {
-        t.product("P", "5.00", 10).await;
-        let order = t.buy("ann", "P").await;
-        let begun = t.clock.elapsed_s();
-        let quick = t.get(&format!("/orders/{order}?wait=1s")).await;
-        assert_eq!((quick["status"].clone(), t.clock.elapsed_s() - begun), (json!("PENDING"), 1));
-        let changed = t.get(&format!("/orders/{order}?wait=10s")).await;
-        assert_ne!(changed["status"], "PENDING");
-        assert!(t.clock.elapsed_s() - begun <= 4);
-        t.settle().await;
-        let done = t.clock.elapsed_s();
-        t.get(&format!("/orders/{order}?wait=10s")).await;
-        assert_eq!(t.clock.elapsed_s(), done, "a final order is not waited for");
-    });
+    shop(
+        &[("gateway.latency_ms_p50", "3000"), ("gateway.latency_ms_p99", "3000")],
+        |t| async move {
+            t.product("P", "5.00", 10).await;
+            let order = t.buy("ann", "P").await;
+            let begun = t.clock.elapsed_s();
+            let quick = t.get(&format!("/orders/{order}?wait=1s")).await;
+            assert_eq!(
+                (quick["status"].clone(), t.clock.elapsed_s() - begun),
+                (json!("PENDING"), 1)
+            );
+            let changed = t.get(&format!("/orders/{order}?wait=10s")).await;
+            assert_ne!(changed["status"], "PENDING");
+            assert!(t.clock.elapsed_s() - begun <= 4);
+            t.settle().await;
+            let done = t.clock.elapsed_s();
+            t.get(&format!("/orders/{order}?wait=10s")).await;
+            assert_eq!(t.clock.elapsed_s(), done, "a final order is not waited for");
+        },
+    );
 }
 
 #[test]

@@ -22,7 +22,10 @@ fn a_declined_payment_cancels_the_order_and_gives_the_hold_back() {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         t.settle().await;
-        assert_eq!((t.status(&order).await, t.reason(&order).await), ("CANCELLED".into(), "payment_failed".into()));
+        assert_eq!(
+            (t.status(&order).await, t.reason(&order).await),
+            ("CANCELLED".into(), "payment_failed".into())
+        );
         assert_eq!(t.payment_status(&order).await, "FAILED");
         assert_eq!(t.mails(&order).await, [format!("Order {order} was cancelled")]);
         assert_eq!(t.records("inventory.released").await.len(), 1);
@@ -57,7 +60,10 @@ fn a_timeout_without_a_capture_is_charged_again_under_the_same_key() {
             t.buy(&format!("u{n}"), "P").await;
         }
         t.settle().await;
-        assert_eq!(t.count("select count(*) from orders where status in ('PENDING', 'PAID')").await, 0);
+        assert_eq!(
+            t.count("select count(*) from orders where status in ('PENDING', 'PAID')").await,
+            0
+        );
         t.all_is_well().await;
     });
 }
@@ -65,7 +71,11 @@ fn a_timeout_without_a_capture_is_charged_again_under_the_same_key() {
 #[test]
 fn a_decision_is_never_thrown_again() {
     // Half the answers are lost after the provider decided: what it decided then stands.
-    let changes = [("gateway.success", "0.5"), ("gateway.ambiguous", "0.5"), ("gateway.ambiguous_captured", "1")];
+    let changes = [
+        ("gateway.success", "0.5"),
+        ("gateway.ambiguous", "0.5"),
+        ("gateway.ambiguous_captured", "1"),
+    ];
     shop(&changes, |t| async move {
         t.product("P", "5.00", 1_000).await;
         for n in 0..60 {
@@ -90,10 +100,15 @@ fn no_charge_starts_once_the_hold_has_lapsed() {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         t.settle().await;
-        assert_eq!((t.status(&order).await, t.reason(&order).await), ("CANCELLED".into(), "expired".into()));
+        assert_eq!(
+            (t.status(&order).await, t.reason(&order).await),
+            ("CANCELLED".into(), "expired".into())
+        );
         assert_eq!(t.order(&order).await["decline_reason"], "hold_expired");
         let outside = ecom::adapters::store::SqliteStore::new(Arc::clone(&t.embedded.outside));
-        let charges = ecom::ports::store::query(&outside, "select count(*) from gateway_charges", vec![]).await;
+        let charges =
+            ecom::ports::store::query(&outside, "select count(*) from gateway_charges", vec![])
+                .await;
         assert_eq!(charges.unwrap()[0].int(0), Ok(0));
         t.all_is_well().await;
     });
@@ -170,7 +185,9 @@ fn a_mail_server_that_is_busy_gets_the_same_message_later() {
         let order = t.buy("ann", "P").await;
         t.settle().await;
         assert_eq!(t.mails(&order).await.len(), 1);
-        let row = &t.rows("select attempts, status from notifications where order_id is not null", vec![]).await[0];
+        let row = &t
+            .rows("select attempts, status from notifications where order_id is not null", vec![])
+            .await[0];
         assert_eq!((row.int(0).unwrap(), row.text(1).unwrap()), (5, "SENT"));
         t.all_is_well().await;
     });
@@ -187,7 +204,10 @@ fn dials_can_be_turned_while_the_shop_runs() {
         t.embedded.dials.set(dials.clone()).unwrap();
         let bad = t.buy("bob", "P").await;
         t.settle().await;
-        assert_eq!((t.status(&good).await.as_str(), t.status(&bad).await.as_str()), ("FULFILLED", "CANCELLED"));
+        assert_eq!(
+            (t.status(&good).await.as_str(), t.status(&bad).await.as_str()),
+            ("FULFILLED", "CANCELLED")
+        );
         dials.success = 1.5;
         assert!(t.embedded.dials.set(dials).is_err());
     });

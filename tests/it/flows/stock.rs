@@ -12,17 +12,22 @@ use crate::harness::{settings, shop, shop_with};
 #[test]
 fn two_shoppers_racing_for_the_last_unit_get_one() {
     for seed in 0..30 {
-        shop_with(settings(&[]), seed, |ports, _| ports, |t| async move {
-            t.product("P", "5.00", 1).await;
-            join(t.add("ann", "P", 1), t.add("bob", "P", 1)).await;
-            let (a, b) = join(t.try_checkout("ann"), t.try_checkout("bob")).await;
-            let mut statuses = [a.status, b.status];
-            statuses.sort_unstable();
-            assert_eq!(statuses, [202, 409]);
-            t.settle().await;
-            assert_eq!(t.stock("P").await, 0);
-            t.all_is_well().await;
-        });
+        shop_with(
+            settings(&[]),
+            seed,
+            |ports, _| ports,
+            |t| async move {
+                t.product("P", "5.00", 1).await;
+                join(t.add("ann", "P", 1), t.add("bob", "P", 1)).await;
+                let (a, b) = join(t.try_checkout("ann"), t.try_checkout("bob")).await;
+                let mut statuses = [a.status, b.status];
+                statuses.sort_unstable();
+                assert_eq!(statuses, [202, 409]);
+                t.settle().await;
+                assert_eq!(t.stock("P").await, 0);
+                t.all_is_well().await;
+            },
+        );
     }
 }
 
@@ -30,24 +35,30 @@ fn two_shoppers_racing_for_the_last_unit_get_one() {
 fn two_handlers_racing_for_the_last_unit_reserve_it_once() {
     // Holds are lost, so that both orders come through to the reservation.
     for seed in 0..30 {
-        shop_with(settings(&[]), seed, |ports, _| ports, |t| async move {
-            t.product("P", "5.00", 1).await;
-            t.add("ann", "P", 1).await;
-            t.add("bob", "P", 1).await;
-            let a = t.checkout("ann").await;
-            let stock = [("P".parse().unwrap(), 1)];
-            t.embedded.ports.holds.rebuild(&stock, &[]).await.unwrap();
-            let b = t.try_checkout("bob").await;
-            t.settle().await;
-            let fulfilled = t.count("select count(*) from orders where status = 'FULFILLED'").await;
-            assert_eq!(fulfilled, 1);
-            assert_eq!(t.stock("P").await, 0);
-            if b.status == 202 && t.status(&a).await == "CANCELLED" {
-                assert_eq!(t.reason(&a).await, "out_of_stock");
-                assert_eq!(t.payment_status(&a).await, "REFUNDED");
-            }
-            t.all_is_well().await;
-        });
+        shop_with(
+            settings(&[]),
+            seed,
+            |ports, _| ports,
+            |t| async move {
+                t.product("P", "5.00", 1).await;
+                t.add("ann", "P", 1).await;
+                t.add("bob", "P", 1).await;
+                let a = t.checkout("ann").await;
+                let stock = [("P".parse().unwrap(), 1)];
+                t.embedded.ports.holds.rebuild(&stock, &[]).await.unwrap();
+                let b = t.try_checkout("bob").await;
+                t.settle().await;
+                let fulfilled =
+                    t.count("select count(*) from orders where status = 'FULFILLED'").await;
+                assert_eq!(fulfilled, 1);
+                assert_eq!(t.stock("P").await, 0);
+                if b.status == 202 && t.status(&a).await == "CANCELLED" {
+                    assert_eq!(t.reason(&a).await, "out_of_stock");
+                    assert_eq!(t.payment_status(&a).await, "REFUNDED");
+                }
+                t.all_is_well().await;
+            },
+        );
     }
 }
 
@@ -76,45 +87,63 @@ fn slow_gateway(ports: ecom::app::Ports) -> ecom::app::Ports {
 #[test]
 fn a_hold_that_lapses_while_paying_loses_to_who_came_then_and_is_refunded() {
     let settings = settings(&[("shop.hold_ttl", "5s")]);
-    shop_with(settings, 1, |ports, _| slow_gateway(ports), |t| async move {
-        t.product("P", "5.00", 1).await;
-        let slow = t.buy("ann", "P").await;
-        t.pass(6).await;
-        let quick = t.buy("bob", "P").await;
-        t.settle().await;
-        // Ann's charge ended first, but her units were Bob's to hold by then.
-        assert_eq!((t.status(&slow).await, t.reason(&slow).await), ("CANCELLED".into(), "out_of_stock".into()));
-        assert_eq!(t.payment_status(&slow).await, "REFUNDED");
-        assert!(matches!(t.status(&quick).await.as_str(), "FULFILLED" | "CANCELLED"));
-        t.all_is_well().await;
-    });
+    shop_with(
+        settings,
+        1,
+        |ports, _| slow_gateway(ports),
+        |t| async move {
+            t.product("P", "5.00", 1).await;
+            let slow = t.buy("ann", "P").await;
+            t.pass(6).await;
+            let quick = t.buy("bob", "P").await;
+            t.settle().await;
+            // Ann's charge ended first, but her units were Bob's to hold by then.
+            assert_eq!(
+                (t.status(&slow).await, t.reason(&slow).await),
+                ("CANCELLED".into(), "out_of_stock".into())
+            );
+            assert_eq!(t.payment_status(&slow).await, "REFUNDED");
+            assert!(matches!(t.status(&quick).await.as_str(), "FULFILLED" | "CANCELLED"));
+            t.all_is_well().await;
+        },
+    );
 }
 
 #[test]
 fn a_lapsed_hold_is_renewed_where_the_units_are_still_free() {
     let settings = settings(&[("shop.hold_ttl", "5s")]);
-    shop_with(settings, 1, |ports, _| slow_gateway(ports), |t| async move {
-        t.product("P", "5.00", 1).await;
-        let order = t.buy("ann", "P").await;
-        t.settle().await;
-        assert_eq!(t.status(&order).await, "FULFILLED");
-        t.all_is_well().await;
-    });
+    shop_with(
+        settings,
+        1,
+        |ports, _| slow_gateway(ports),
+        |t| async move {
+            t.product("P", "5.00", 1).await;
+            let order = t.buy("ann", "P").await;
+            t.settle().await;
+            assert_eq!(t.status(&order).await, "FULFILLED");
+            t.all_is_well().await;
+        },
+    );
 }
 
 #[test]
 fn lost_holds_are_rebuilt_from_stock_and_live_rows() {
-    shop_with(settings(&[]), 1, |ports, _| slow_gateway(ports), |t| async move {
-        t.product("P", "5.00", 3).await;
-        t.buy("ann", "P").await;
-        t.pass(1).await; // the inventory has noted the hold by now
-        let service: &dyn ecom::services::Service = t.shop.services.inventory.as_ref();
-        t.embedded.ports.holds.rebuild(&[], &[]).await.unwrap();
-        service.start().await.unwrap();
-        let levels = t.embedded.ports.holds.levels().await.unwrap();
-        assert_eq!((levels[0].stock, levels[0].held), (3, 1));
-        t.all_is_well().await;
-    });
+    shop_with(
+        settings(&[]),
+        1,
+        |ports, _| slow_gateway(ports),
+        |t| async move {
+            t.product("P", "5.00", 3).await;
+            t.buy("ann", "P").await;
+            t.pass(1).await; // the inventory has noted the hold by now
+            let service: &dyn ecom::services::Service = t.shop.services.inventory.as_ref();
+            t.embedded.ports.holds.rebuild(&[], &[]).await.unwrap();
+            service.start().await.unwrap();
+            let levels = t.embedded.ports.holds.levels().await.unwrap();
+            assert_eq!((levels[0].stock, levels[0].held), (3, 1));
+            t.all_is_well().await;
+        },
+    );
 }
 
 #[test]

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ecom::app::Ports;
+use ecom::domain::Timestamp;
+use ecom::ports::Clock;
+use ecom::ports::bus::{
+    BusError, EventBus, GroupOffset, NewRecord, Position, Record, Subscription, TopicInfo,
+};
 use ecom::ports::gateway::{Charge, Decision, Gateway, GatewayError, Refund};
 use ecom::ports::mail::{Mail, MailError, Mailer};
-use ecom::ports::store::{Batch, Read, Row, Store, StoreError};
-use ecom::ports::Clock;
+use ecom::ports::store::{Batch, Read, Row, Store, StoreError, Value, Write};
 
 /// A provider in front of the real one.
 pub(crate) struct TestGateway {
@@ -95,27 +99,54 @@ impl Store for SlowStore {
     }
 }
 
-/// A store that fails some writes, as told.
+/// How a faulty port fails.
+pub(crate) enum Fault {
+    Store(StoreError),
+    Panic,
+}
+
+impl Fault {
+    fn happen(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Store(error) => Err(error.clone()),
+            Self::Panic => panic!("a bug in a handler"),
+        }
+    }
+}
+
+/// A store that fails some readings and writes, as told.
 pub(crate) struct FailingStore {
     pub(crate) inner: Arc<dyn Store>,
-    /// Writes that fail before they do anything.
-    pub(crate) fail: AtomicI64,
+    /// How many still fail, before they do anything.
+    pub(crate) fail: Arc<AtomicI64>,
     /// How they fail.
-    pub(crate) error: StoreError,
-    /// Only batches with this in a statement.
+    pub(crate) fault: Fault,
+    /// Only those with this in a statement, or in a value that is written.
     pub(crate) only: &'static str,
+}
+
+impl FailingStore {
+    fn is_meant(&self, batch: &Batch) -> bool {
+        let about = |value: &Value| matches!(value, Value::Text(text) if text.contains(self.only));
+        let concerns =
+            |write: &Write| write.sql.contains(self.only) || write.rows.iter().flatten().any(about);
+        batch.writes.iter().any(concerns)
+    }
 }
 
 #[async_trait]
 impl Store for FailingStore {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<Row>>, StoreError> {
+        let meant = reads.iter().any(|read| read.sql.contains(self.only));
+        if meant && self.fail.fetch_sub(1, Ordering::SeqCst) > 0 {
+            self.fault.happen()?;
+        }
         self.inner.read(reads).await
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        let meant = batch.writes.iter().any(|write| write.sql.contains(self.only));
-        if meant && self.fail.fetch_sub(1, Ordering::SeqCst) > 0 {
-            return Err(self.error.clone());
+        if self.is_meant(&batch) && self.fail.fetch_sub(1, Ordering::SeqCst) > 0 {
+            self.fault.happen()?;
         }
         self.inner.write(batch).await
     }
@@ -126,6 +157,90 @@ impl Store for FailingStore {
 
     async fn room(&self) -> Result<Option<u64>, StoreError> {
         self.inner.room().await
+    }
+}
+
+/// A log that refuses records of one topic for a while, and breaks off readings.
+pub(crate) struct FailingBus {
+    pub(crate) inner: Arc<dyn EventBus>,
+    /// Appends to [`Self::topic`] that are refused.
+    pub(crate) refuse: Arc<AtomicI64>,
+    pub(crate) topic: &'static str,
+    /// Polls that break off, of any group.
+    pub(crate) break_polls: Arc<AtomicI64>,
+}
+
+#[async_trait]
+impl EventBus for FailingBus {
+    async fn publish(&self, records: Vec<NewRecord>) -> Result<Vec<Position>, BusError> {
+        let meant = records.iter().any(|record| record.topic == self.topic);
+        if meant && self.refuse.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Err(BusError::Unavailable("test".into()));
+        }
+        self.inner.publish(records).await
+    }
+
+    async fn subscribe(
+        &self,
+        group: &str,
+        topics: &[&str],
+    ) -> Result<Box<dyn Subscription>, BusError> {
+        let inner = self.inner.subscribe(group, topics).await?;
+        Ok(Box::new(FailingSubscription { inner, break_polls: Arc::clone(&self.break_polls) }))
+    }
+
+    async fn read(&self, from: &Position, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
+        self.inner.read(from, max).await
+    }
+
+    async fn offset_at(
+        &self,
+        topic: &str,
+        partition: u32,
+        time: Timestamp,
+    ) -> Result<u64, BusError> {
+        self.inner.offset_at(topic, partition, time).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
+        self.inner.topics().await
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupOffset>, BusError> {
+        self.inner.groups().await
+    }
+
+    async fn create_topic(
+        &self,
+        topic: &str,
+        partitions: u32,
+        retention: Option<Duration>,
+    ) -> Result<bool, BusError> {
+        self.inner.create_topic(topic, partitions, retention).await
+    }
+
+    async fn set_offsets(&self, group: &str, next: &[Position]) -> Result<(), BusError> {
+        self.inner.set_offsets(group, next).await
+    }
+}
+
+struct FailingSubscription {
+    inner: Box<dyn Subscription>,
+    break_polls: Arc<AtomicI64>,
+}
+
+#[async_trait]
+impl Subscription for FailingSubscription {
+    async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
+        let polled = self.inner.poll(max).await?;
+        if self.break_polls.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Err(BusError::Broken("connection reset by test".into()));
+        }
+        Ok(polled)
+    }
+
+    async fn commit(&mut self, next: &[Position]) -> Result<(), BusError> {
+        self.inner.commit(next).await
     }
 }
 

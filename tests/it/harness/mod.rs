@@ -2,6 +2,7 @@
 //! and the `ecom` program.
 
 pub(crate) mod faults;
+pub(crate) mod halt;
 pub(crate) mod program;
 mod world;
 

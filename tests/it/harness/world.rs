@@ -5,18 +5,27 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ecom::adapters::cache::MemoryCache;
+use ecom::adapters::holds::MemoryHolds;
 use ecom::app::config::{Layers, Sources};
+use ecom::app::shop::Listener;
 use ecom::app::{Embedded, Ports, Settings, Shop};
 use ecom::ports::store::{Row, query};
-use ecom::ports::{Clock, Value};
+use ecom::ports::{Clock, Randomness, Value};
 use ecom::sim::check::{self, Evidence, Invariant, Outcome, Status, Verdict};
 use ecom::sim::lab::client::{Call, Client, Reply};
+use ecom::sim::virtual_time::sched::Scheduler;
 use ecom::sim::virtual_time::{RouterClient, Trace, VirtualClock, World};
 use serde_json::{Value as Json, json};
+use utoipa_axum::router::OpenApiRouter;
 
 /// Settings with these changes, each `(key, value)`.
 pub(crate) fn settings(changes: &[(&'static str, &str)]) -> Settings {
-    let quick = [("gateway.success", "1"), ("gateway.latency_ms_p50", "0"), ("gateway.latency_ms_p99", "0")];
+    let quick = [
+        ("gateway.success", "1"),
+        ("gateway.latency_ms_p50", "0"),
+        ("gateway.latency_ms_p99", "0"),
+    ];
     let flags = quick.iter().chain(changes).map(|(key, value)| ("test", *key, (*value).to_owned()));
     let sources = Sources { flags: flags.collect(), ..Sources::default() };
     Settings::from_layers(&Layers::read(&sources).unwrap()).unwrap()
@@ -65,9 +74,15 @@ impl Tester {
         self.embedded.note_start().await.unwrap();
         self.shop.create_topics().await.unwrap();
         self.shop.start().await.unwrap();
+        self.clock_ms(1).await; // time passes when all parts have got to where they wait
     }
 
-    pub(crate) async fn call(&self, method: &'static str, path: &str, body: Option<&Json>) -> Reply {
+    pub(crate) async fn call(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&Json>,
+    ) -> Reply {
         let call = Call::new(method, path);
         let call = body.map_or_else(|| call.clone(), |body| call.clone().json(body));
         self.client.call(&call).await.unwrap()
@@ -82,7 +97,8 @@ impl Tester {
     /// A product with that many units, ready to be bought.
     pub(crate) async fn product(&self, id: &str, price: &str, stock: u32) {
         let price: Box<serde_json::value::RawValue> = serde_json::from_str(price).unwrap();
-        let body = format!(r#"{{"product_id":"{id}","name":"{id}","price":{price},"stock":{stock}}}"#);
+        let body =
+            format!(r#"{{"product_id":"{id}","name":"{id}","price":{price},"stock":{stock}}}"#);
         let mut call = Call::new("POST", "/products");
         call.body = Some(body);
         let reply = self.client.call(&call).await.unwrap();
@@ -142,6 +158,27 @@ impl Tester {
         mails.as_array().unwrap().iter().map(subject).collect()
     }
 
+    /// The shop as it is after its process died and another was started with these settings: what was
+    /// in memory is gone.
+    pub(crate) async fn restarted(&self, changes: &[(&'static str, &str)]) -> Self {
+        self.shop.crash();
+        let clock = &self.clock;
+        let ports = Ports {
+            cache: Arc::new(MemoryCache::new(Arc::new(clock.clone()))),
+            holds: Arc::new(MemoryHolds::default()),
+            randomness: Randomness::seeded(clock.elapsed().as_millis() as u64 + 77),
+            ..self.embedded.ports.clone()
+        };
+        let scheduler = Scheduler::new(ports.randomness.stream("scheduler"));
+        let shop = Arc::new(Shop::build(&settings(changes), ports, |ports| ports));
+        let router = shop.router(Listener::Gateway, OpenApiRouter::new());
+        let client = Arc::new(RouterClient::new(router, scheduler, Trace::default()));
+        let tester =
+            Self { client, shop, embedded: Arc::clone(&self.embedded), clock: clock.clone() };
+        tester.open().await;
+        tester
+    }
+
     /// Waits until nothing is left to do.
     pub(crate) async fn settle(&self) {
         World::settle(Arc::clone(&self.embedded)).await.unwrap();
@@ -149,6 +186,10 @@ impl Tester {
 
     pub(crate) async fn pass(&self, seconds: u64) {
         self.clock.sleep(Duration::from_secs(seconds)).await;
+    }
+
+    pub(crate) async fn clock_ms(&self, ms: u64) {
+        self.clock.sleep(Duration::from_millis(ms)).await;
     }
 
     pub(crate) async fn rows(&self, sql: &'static str, row: Vec<Value>) -> Vec<Row> {

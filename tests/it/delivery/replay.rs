@@ -1,0 +1,129 @@
+//! Dead letters that are sent back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ecom::ops::Ops;
+use ecom::ops::dlq::DlqFilter;
+use ecom::ops::local::LocalOps;
+use ecom::ops::replay::{ReplayReport, ReplayRequest};
+
+use super::{body, broken, failing_store};
+use crate::harness::{Tester, settings, shop_with};
+
+fn ops(t: &Tester) -> LocalOps {
+    LocalOps::inside(&t.embedded.ports, t.embedded.dials.clone())
+}
+
+async fn replay(ops: &LocalOps, change: impl FnOnce(&mut ReplayRequest)) -> ReplayReport {
+    let mut request = ReplayRequest { actor: "test".into(), ..ReplayRequest::default() };
+    change(&mut request);
+    ops.replay(&request).await.unwrap()
+}
+
+async fn state(ops: &LocalOps) -> String {
+    let letters = ops.dead_letters(&DlqFilter::default()).await.unwrap();
+    letters.first().map(|letter| letter.state.as_str().to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn a_replayed_dead_letter_takes_effect_once_in_the_group_that_failed() {
+    let times = Arc::new(AtomicI64::new(5));
+    let wrap = failing_store(broken(), "insert into payments", &times);
+    shop_with(
+        settings(&[]),
+        1,
+        |ports, _| wrap(ports),
+        |t| async move {
+            let ops = ops(&t);
+            t.product("P", "5.00", 10).await;
+            let order = t.buy("ann", "P").await;
+            t.pass(5).await;
+            assert_eq!(t.records("dlq.events").await.len(), 1);
+            assert_eq!(state(&ops).await, "open");
+            times.store(0, Ordering::SeqCst); // what was wrong is repaired
+            let handled = t.count("select count(*) from processed_events").await;
+
+            let dry = replay(&ops, |request| request.dry_run = true).await;
+            assert_eq!((dry.selected, dry.replayed, dry.job), (1, 0, None));
+            assert_eq!(t.status(&order).await, "PENDING");
+
+            let report = replay(&ops, |_| {}).await;
+            assert_eq!(
+                (report.replayed, report.resolved, report.refailed, report.pending),
+                (1, 1, 0, 0)
+            );
+            t.settle().await;
+            assert_eq!(t.status(&order).await, "FULFILLED");
+            assert_eq!(state(&ops).await, "resolved");
+            assert!(t.count("select count(*) from processed_events").await > handled);
+            let original = body(&t.records("dlq.events").await[0])["payload"].to_string();
+            let sent: Vec<_> = t
+                .records("order.created")
+                .await
+                .into_iter()
+                .filter(|r| r.header("ecom-replay-of").is_some())
+                .collect();
+            assert_eq!(sent.len(), 1);
+            assert_eq!(sent[0].header("ecom-replay-group"), Some("payment-service-group"));
+            let value: serde_json::Value =
+                serde_json::from_slice(sent[0].value.as_deref().unwrap()).unwrap();
+            assert_eq!(value.to_string(), original);
+
+            let again = replay(&ops, |_| {}).await;
+            assert_eq!(again.selected, 0, "resolved letters are left alone");
+            t.all_is_well().await;
+        },
+    );
+}
+
+#[test]
+fn a_dead_letter_that_fails_again_is_a_new_entry_and_is_parked_in_the_end() {
+    let times = Arc::new(AtomicI64::new(i64::MAX));
+    let wrap = failing_store(broken(), "insert into payments", &times);
+    shop_with(
+        settings(&[]),
+        1,
+        |ports, _| wrap(ports),
+        |t| async move {
+            let ops = ops(&t);
+            t.product("P", "5.00", 10).await;
+            t.buy("ann", "P").await;
+            t.pass(5).await;
+            let first = replay(&ops, |_| {}).await;
+            assert_eq!((first.replayed, first.refailed), (1, 1));
+            let second = replay(&ops, |_| {}).await;
+            assert_eq!((second.replayed, second.refailed), (1, 1));
+            let third = replay(&ops, |_| {}).await;
+            assert_eq!((third.replayed, third.parked), (0, 1), "often enough");
+            assert_eq!(t.records("dlq.events").await.len(), 3);
+            times.store(0, Ordering::SeqCst);
+            t.all_is_well().await;
+        },
+    );
+}
+
+#[test]
+fn a_replay_into_an_order_that_has_ended_changes_nothing() {
+    let times = Arc::new(AtomicI64::new(5));
+    let wrap = failing_store(broken(), "insert into payments", &times);
+    shop_with(
+        settings(&[("shop.pending_deadline", "10s"), ("shop.hold_ttl", "5s")]),
+        1,
+        |ports, _| wrap(ports),
+        |t| async move {
+            let ops = ops(&t);
+            t.product("P", "5.00", 10).await;
+            let order = t.buy("ann", "P").await;
+            t.settle().await;
+            assert_eq!(t.status(&order).await, "CANCELLED");
+            times.store(0, Ordering::SeqCst);
+            let report = replay(&ops, |_| {}).await;
+            assert_eq!((report.replayed, report.resolved), (1, 1));
+            t.settle().await;
+            assert_eq!(t.status(&order).await, "CANCELLED");
+            assert_eq!(t.mails(&order).await.len(), 1);
+            t.all_is_well().await;
+        },
+    );
+}
