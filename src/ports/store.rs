@@ -164,7 +164,7 @@ impl Batch {
     }
 
     fn push(&mut self, sql: &'static str, row: Vec<Value>, expect: Expect) {
-        match self.writes.iter_mut().find(|w| std::ptr::eq(w.sql, sql) && w.expect == expect) {
+        match self.writes.iter_mut().find(|w| w.sql == sql && w.expect == expect) {
             Some(write) => write.rows.push(row),
             None => self.writes.push(Write { sql, rows: vec![row], expect }),
         }

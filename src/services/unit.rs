@@ -99,7 +99,7 @@ impl UnitOfWork {
             Value::Text(text) => text.clone(),
             _ => String::new(),
         };
-        let at = self.batch.writes.iter().position(|w| std::ptr::eq(w.sql, INSERT_OUTBOX));
+        let at = self.batch.writes.iter().position(|w| w.sql == INSERT_OUTBOX);
         let rows = at.map(|at| self.batch.writes.remove(at).rows).unwrap_or_default();
         let record = |row: &Vec<Value>| crate::ports::NewRecord {
             topic: text(&row[2]),

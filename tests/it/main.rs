@@ -1,7 +1,7 @@
 //! Integration tests: one binary, so that the library is linked once.
 
 //mod api;
-//mod checker;
+mod checker;
 //mod cli;
 //mod contract;
 //mod crash;

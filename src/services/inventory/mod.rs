@@ -113,6 +113,7 @@ impl Inventory {
         }
         let mut taken = units.clone();
         if mutation.is(Mutant::Oversell) {
+            shelf.put_back(&short); // units out of thin air
             short.clear();
         }
         if mutation.is(Mutant::PartialReservation) && !short.is_empty() {

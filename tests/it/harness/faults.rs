@@ -19,8 +19,10 @@ use ecom::ports::store::{Batch, Read, Row, Store, StoreError, Value, Write};
 pub(crate) struct TestGateway {
     pub(crate) inner: Arc<dyn Gateway>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Every answer to a charge takes this long.
+    /// The answer to a slow charge takes this long.
     pub(crate) charge_takes: Duration,
+    /// Charges that are slow.
+    pub(crate) slow: AtomicI64,
     /// Charges whose answer is lost although they were carried out.
     pub(crate) lose_answers: AtomicI64,
     /// Refunds that are refused before they work.
@@ -37,6 +39,7 @@ impl TestGateway {
             inner: Arc::clone(&ports.gateway),
             clock: Arc::clone(&ports.clock),
             charge_takes: Duration::ZERO,
+            slow: AtomicI64::new(i64::MAX),
             lose_answers: AtomicI64::new(0),
             refuse_refunds: AtomicI64::new(0),
             never_refund: false,
@@ -49,7 +52,9 @@ impl TestGateway {
 impl Gateway for TestGateway {
     async fn charge(&self, charge: &Charge) -> Result<Decision, GatewayError> {
         self.charges.fetch_add(1, Ordering::SeqCst);
-        self.clock.sleep(self.charge_takes).await;
+        if self.slow.fetch_sub(1, Ordering::SeqCst) > 0 {
+            self.clock.sleep(self.charge_takes).await;
+        }
         let decision = self.inner.charge(charge).await;
         if self.lose_answers.fetch_sub(1, Ordering::SeqCst) > 0 {
             return Err(GatewayError::Unknown);

@@ -1,0 +1,5 @@
+//! The checker must find what is wrong, and only that.
+
+mod doctored;
+mod mutants;
+
