@@ -120,7 +120,7 @@ impl<S: Effects + 'static> EffectRunner<S> {
     ) {
         for effect in effects {
             let key = S::key(&effect);
-            if let Some(effect) = self.in_hand.hold(&key, effect) {
+            if let Some(effect) = self.in_hand.hold(&key, S::step(&effect), effect) {
                 waiting.insert((S::due_at(&effect), key), effect);
             }
         }

@@ -29,6 +29,10 @@ pub trait Effects: Send + Sync {
     /// Names the effect among those in flight.
     fn key(effect: &Self::Effect) -> String;
 
+    /// Grows whenever what is asked for changes or is tried once more: tells a new demand from another
+    /// copy of the same.
+    fn step(effect: &Self::Effect) -> i64;
+
     /// When it should be done.
     fn due_at(effect: &Self::Effect) -> Timestamp;
 

@@ -4,7 +4,7 @@
 mod checker;
 //mod cli;
 //mod contract;
-//mod crash;
+mod crash;
 mod delivery;
 //mod determinism;
 mod flows;

@@ -93,6 +93,10 @@ impl Effects for Notifications {
         &self.handover
     }
 
+    fn step(message: &Message) -> i64 {
+        message.attempts
+    }
+
     fn due_at(message: &Message) -> Timestamp {
         message.next_attempt_at
     }

@@ -162,6 +162,10 @@ impl Effects for Payments {
         payment.order_id.to_string()
     }
 
+    fn step(payment: &Payment) -> i64 {
+        payment.version
+    }
+
     fn due_at(payment: &Payment) -> Timestamp {
         payment.next_attempt_at.unwrap_or_default()
     }

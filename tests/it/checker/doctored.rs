@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use ecom::adapters::store::SqliteStore;
 use ecom::app::Ports;
+use ecom::ports::Clock;
 use ecom::ports::store::{Batch, Store};
 use ecom::sim::check::{self, Invariant, Status};
 use ecom::sim::lab::client::Reply;
 use ecom::sim::lab::history::{Bought, Ending, Entry, Operation};
 use ecom::sim::virtual_time::World;
-use ecom::ports::Clock;
 use serde_json::json;
 
 use crate::harness::faults::TestGateway;
@@ -130,7 +130,14 @@ async fn day(t: &Tester) -> Vec<Entry> {
         let key = (user == "u0").then_some("key-u0");
         let operation = checkout(&order, key, 1);
         let ended = t.clock.now().millis();
-        history.push(Entry { who: user.into(), sent, ended, ending: Ending::Ok, status: 202, operation });
+        history.push(Entry {
+            who: user.into(),
+            sent,
+            ended,
+            ending: Ending::Ok,
+            status: 202,
+            operation,
+        });
         if user == "late" {
             t.clock_ms(500).await; // its charge is under way
             assert_eq!(t.call("POST", &format!("/orders/{order}/cancel"), None).await.status, 200);
@@ -164,14 +171,20 @@ async fn tamper(t: &Tester, tampering: &Tampering, history: &mut Vec<Entry>) {
 
 #[test]
 fn an_honest_day_exercises_every_invariant_and_passes() {
-    shop_with(settings(&[]), 3, |ports, _| slow(ports), |t| async move {
-        let history = day(&t).await;
-        let evidence = World::evidence(Arc::clone(&t.embedded), Some(history)).await.unwrap();
-        let verdict = check::judge(&evidence, Invariant::ALL);
-        verdict.expect_pass();
-        let idle: Vec<_> = verdict.checks.iter().filter(|c| c.status != Status::Pass).map(|c| c.id).collect();
-        assert!(idle.is_empty(), "{idle:?}");
-    });
+    shop_with(
+        settings(&[]),
+        3,
+        |ports, _| slow(ports),
+        |t| async move {
+            let history = day(&t).await;
+            let evidence = World::evidence(Arc::clone(&t.embedded), Some(history)).await.unwrap();
+            let verdict = check::judge(&evidence, Invariant::ALL);
+            verdict.expect_pass();
+            let idle: Vec<_> =
+                verdict.checks.iter().filter(|c| c.status != Status::Pass).map(|c| c.id).collect();
+            assert!(idle.is_empty(), "{idle:?}");
+        },
+    );
 }
 
 #[test]
@@ -179,13 +192,19 @@ fn every_invariant_fails_when_its_subject_is_tampered_with() {
     let mut tested = std::collections::BTreeSet::new();
     for (id, tampering) in &CASES {
         tested.insert(*id);
-        shop_with(settings(&[]), 3, |ports, _| slow(ports), move |t| async move {
-            let mut history = day(&t).await;
-            t.shop.crash();
-            tamper(&t, tampering, &mut history).await;
-            let evidence = World::evidence(Arc::clone(&t.embedded), Some(history)).await.unwrap();
-            check::judge(&evidence, &[]).expect_failed(*id);
-        });
+        shop_with(
+            settings(&[]),
+            3,
+            |ports, _| slow(ports),
+            move |t| async move {
+                let mut history = day(&t).await;
+                t.shop.crash();
+                tamper(&t, tampering, &mut history).await;
+                let evidence =
+                    World::evidence(Arc::clone(&t.embedded), Some(history)).await.unwrap();
+                check::judge(&evidence, &[]).expect_failed(*id);
+            },
+        );
     }
     // These two need more than a line; they are below.
     let rest: Vec<_> = Invariant::ALL.iter().filter(|id| !tested.contains(id)).collect();
@@ -199,15 +218,21 @@ fn what_waits_in_the_outbox_or_the_log_is_not_settled() {
         (Invariant::L3, "update log_offsets set committed = 0"),
     ];
     for (id, sql) in cases {
-        shop_with(settings(&[]), 3, |ports, _| slow(ports), move |t| async move {
-            let mut history = day(&t).await;
-            t.shop.crash();
-            t.pass(1).await;
-            tamper(&t, &Shop(sql), &mut history).await;
-            let evidence = World::evidence(Arc::clone(&t.embedded), Some(history)).await.unwrap();
-            let verdict = check::judge(&evidence, &[]);
-            verdict.expect_failed(id);
-            assert!(!verdict.safety_failed(), "late is not wrong");
-        });
+        shop_with(
+            settings(&[]),
+            3,
+            |ports, _| slow(ports),
+            move |t| async move {
+                let mut history = day(&t).await;
+                t.shop.crash();
+                t.pass(1).await;
+                tamper(&t, &Shop(sql), &mut history).await;
+                let evidence =
+                    World::evidence(Arc::clone(&t.embedded), Some(history)).await.unwrap();
+                let verdict = check::judge(&evidence, &[]);
+                verdict.expect_failed(id);
+                assert!(!verdict.safety_failed(), "late is not wrong");
+            },
+        );
     }
 }

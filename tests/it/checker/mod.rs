@@ -2,4 +2,3 @@
 
 mod doctored;
 mod mutants;
-

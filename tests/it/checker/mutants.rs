@@ -24,15 +24,20 @@ fn is_found<F: Future<Output = ()> + Send + 'static>(
     for mutation in [Mutation::default(), Mutation::of(mutant)] {
         let mut settings = settings(&[("shop.hold_ttl", "5s")]);
         settings.mutation = mutation;
-        shop_with(settings, 2, move |ports, _| wrap(ports), move |t| async move {
-            scene(t.clone()).await;
-            let verdict = t.verdict().await;
-            if mutation.is(mutant) {
-                by.iter().for_each(|id| verdict.expect_failed(*id));
-            } else {
-                verdict.expect_pass();
-            }
-        });
+        shop_with(
+            settings,
+            2,
+            move |ports, _| wrap(ports),
+            move |t| async move {
+                scene(t.clone()).await;
+                let verdict = t.verdict().await;
+                if mutation.is(mutant) {
+                    by.iter().for_each(|id| verdict.expect_failed(*id));
+                } else {
+                    verdict.expect_pass();
+                }
+            },
+        );
     }
 }
 
@@ -103,14 +108,19 @@ fn a_double_charge_is_found() {
 
 #[test]
 fn a_forgotten_inbox_is_found() {
-    is_found(Mutant::InboxSkipped, &[Invariant::S17, Invariant::S18], |ports| ports, |t| async move {
-        t.product("P", "5.00", 5).await;
-        let again = t.records("catalog.stock_received").await;
-        for record in again {
-            t.produce("catalog.stock_received", "P", record.value.as_deref().unwrap()).await;
-        }
-        t.settle().await;
-    });
+    is_found(
+        Mutant::InboxSkipped,
+        &[Invariant::S17, Invariant::S18],
+        |ports| ports,
+        |t| async move {
+            t.product("P", "5.00", 5).await;
+            let again = t.records("catalog.stock_received").await;
+            for record in again {
+                t.produce("catalog.stock_received", "P", record.value.as_deref().unwrap()).await;
+            }
+            t.settle().await;
+        },
+    );
 }
 
 #[test]
@@ -127,19 +137,29 @@ fn a_forgotten_refund_is_found() {
 
 #[test]
 fn a_dropped_dead_letter_is_found() {
-    is_found(Mutant::DeadLetterDropped, &[Invariant::S18], |ports| ports, |t| async move {
-        t.product("P", "5.00", 5).await;
-        t.buy("ann", "P").await;
-        t.produce("order.created", "k", b"not an event").await;
-        t.settle().await;
-    });
+    is_found(
+        Mutant::DeadLetterDropped,
+        &[Invariant::S18],
+        |ports| ports,
+        |t| async move {
+            t.product("P", "5.00", 5).await;
+            t.buy("ann", "P").await;
+            t.produce("order.created", "k", b"not an event").await;
+            t.settle().await;
+        },
+    );
 }
 
 #[test]
 fn an_unstable_message_id_is_found() {
-    is_found(Mutant::UnstableMessageId, &[Invariant::S20], |ports| ports, |t| async move {
-        t.product("P", "5.00", 5).await;
-        t.buy("ann", "P").await;
-        t.settle().await;
-    });
+    is_found(
+        Mutant::UnstableMessageId,
+        &[Invariant::S20],
+        |ports| ports,
+        |t| async move {
+            t.product("P", "5.00", 5).await;
+            t.buy("ann", "P").await;
+            t.settle().await;
+        },
+    );
 }

@@ -71,7 +71,12 @@ impl Served {
     }
 
     pub(crate) fn try_start(data: &Path, more: &[&str]) -> Result<Self, String> {
-        let mut child = ecom()
+        Self::launch(ecom(), data, more)
+    }
+
+    /// Starts it by `command`, which ends in the program.
+    pub(crate) fn launch(mut command: Command, data: &Path, more: &[&str]) -> Result<Self, String> {
+        let mut child = command
             .args(["serve", "--port-base", "0", "--log-level", "warn", "--data"])
             .arg(data)
             .args(more)
