@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::{DataFolder, Ports, Settings};
+use super::{DataFolder, Ports, Settings, Tables};
 use crate::adapters::bus::EmbeddedLog;
 use crate::adapters::cache::MemoryCache;
 use crate::adapters::clock::SystemClock;
@@ -114,6 +114,12 @@ impl Embedded {
             spawn,
         };
         Ok(Self { ports, log, journal, outside, dials })
+    }
+
+    /// What has been written down so far, here and in the world outside.
+    pub fn tables(&self) -> Tables {
+        let outside = Arc::new(SqliteStore::new(Arc::clone(&self.outside)));
+        Tables { shop: Arc::new(SqliteStore::new(Arc::clone(&self.journal))), outside }
     }
 
     /// Notes in the shop's tables that a process has begun to use them.

@@ -9,8 +9,10 @@ pub mod ports;
 pub mod seeding;
 pub mod shop;
 
+pub use crate::adapters::clock::SystemClock;
+pub use crate::adapters::random::system_randomness;
 pub use config::Settings;
 pub use embedded::Embedded;
-pub use folder::DataFolder;
+pub use folder::{DataFolder, Tables};
 pub use ports::Ports;
 pub use shop::Shop;

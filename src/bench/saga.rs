@@ -11,10 +11,10 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ground::{Ground, user_id};
-use super::{Percentiles, micros_histogram};
 use crate::domain::OrderId;
 use crate::ports::spawn::Task;
 use crate::services::cart::Contact;
+use crate::sim::figures::{Percentiles, micros_histogram};
 
 /// How a run is made.
 #[derive(Debug, Clone, Serialize)]

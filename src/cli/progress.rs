@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
-use crate::adapters::clock::SystemClock;
+use crate::app::SystemClock;
 use crate::ports::Clock;
 use crate::sim::lab::stats::{Load, Seen};
 use crate::sim::live::Watch;

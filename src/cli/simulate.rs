@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 
 use super::exit::WithExit;
 use super::{Exit, FlagValues, output, progress, signals};
-use crate::adapters::random::system_randomness;
 use crate::app::Settings;
 use crate::app::config::Period;
+use crate::app::system_randomness;
 use crate::ports::GatewayDials;
 use crate::sim::check::{Outcome, Verdict};
 use crate::sim::lab::Workload;

@@ -10,13 +10,10 @@ use super::check::{self, Evidence, REQUIRED_OF_RUNS, Sources, Verdict};
 use super::lab::wire::{Target, WireClient};
 use super::lab::{self, Crowd, Workload};
 use super::report::{Backend, Mode, Parts, Report};
-use crate::adapters::clock::SystemClock;
-use crate::adapters::sqlite::Schema;
-use crate::adapters::store::SqliteSnapshot;
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote, ThrowAway};
 use crate::app::shop::Listener;
-use crate::app::{DataFolder, Embedded, Settings, Shop};
+use crate::app::{DataFolder, Embedded, Settings, Shop, SystemClock, Tables};
 use crate::http::listen;
 use crate::ops::local::LocalOps;
 use crate::ports::store::{Store, query};
@@ -251,8 +248,8 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
     })?;
     watch.phase("draining");
     if let Some(path) = &plan.data {
-        let shop = SqliteSnapshot::open(&folder::shop_db(path), Schema::SHOP)?;
-        let settling = Settling { store: &shop, bus: None };
+        let tables = Tables::open(path)?;
+        let settling = Settling { store: tables.shop.as_ref(), bus: None };
         settling.wait(env.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await?;
     }
     let duration_ms = env.clock.elapsed().saturating_sub(started).as_millis() as u64;
@@ -298,10 +295,8 @@ async fn judge_with(
     history: Option<Vec<lab::history::Entry>>,
     required: &[check::Invariant],
 ) -> anyhow::Result<(Evidence, Verdict)> {
-    let shop = SqliteSnapshot::open(&folder::shop_db(path), Schema::SHOP)?;
-    let outside = SqliteSnapshot::open(&folder::outside_db(path), Schema::OUTSIDE)?;
     let now = SystemClock::default().now().millis();
-    let evidence = Evidence::read(Sources { shop: &shop, outside: &outside, history, now }).await?;
+    let evidence = Evidence::read(Sources { tables: Tables::open(path)?, history, now }).await?;
     let verdict = check::judge(&evidence, required);
     Ok((evidence, verdict))
 }

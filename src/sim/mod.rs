@@ -2,6 +2,7 @@
 //! shop cannot write, and an engine that does all of it in virtual time from a seed.
 
 pub mod check;
+pub mod figures;
 pub mod lab;
 pub mod live;
 pub mod report;

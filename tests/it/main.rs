@@ -10,4 +10,4 @@ mod delivery;
 mod flows;
 mod harness;
 //mod ops;
-//mod report;
+mod report;

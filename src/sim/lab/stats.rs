@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::bench::micros_histogram;
+use crate::sim::figures::micros_histogram;
 
 /// Counters of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

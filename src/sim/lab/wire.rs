@@ -11,7 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::client::{Call, Client, NoAnswer, Reply};
-use crate::adapters::clock::SystemClock;
+use crate::app::SystemClock;
 use crate::ports::clock::timeout;
 
 /// No request takes longer.

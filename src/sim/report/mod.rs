@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::check::{Evidence, OrderCounts, Outcome, Verdict, timeline};
 use super::lab::Workload;
 use super::lab::stats::{Load, Stats};
-use crate::bench::Percentiles;
 use crate::domain::closed_set::closed_set;
+use crate::sim::figures::Percentiles;
 
 /// The version of the report's shape.
 pub const SCHEMA_VERSION: u32 = 1;

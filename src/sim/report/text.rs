@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::Report;
-use crate::bench::Percentiles;
 use crate::sim::check::{CheckResult, Status};
+use crate::sim::figures::Percentiles;
 
 pub(super) fn render(report: &Report) -> String {
     let mut out = String::new();

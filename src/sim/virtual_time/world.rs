@@ -11,7 +11,6 @@ use super::executor::Executor;
 use super::routes::RouterClient;
 use super::sched::{self, Scheduler};
 use super::trace::{Difference, Trace};
-use crate::adapters::store::SqliteStore;
 use crate::app::embedded::Environment;
 use crate::app::shop::Listener;
 use crate::app::{Embedded, Ports, Settings, Shop};
@@ -112,10 +111,8 @@ impl World {
         embedded: Arc<Embedded>,
         history: Option<Vec<lab::history::Entry>>,
     ) -> anyhow::Result<Evidence> {
-        let shop = SqliteStore::new(Arc::clone(&embedded.journal));
-        let outside = SqliteStore::new(Arc::clone(&embedded.outside));
         let now = embedded.ports.clock.now().millis();
-        Evidence::read(Sources { shop: &shop, outside: &outside, history, now }).await
+        Evidence::read(Sources { tables: embedded.tables(), history, now }).await
     }
 }
 

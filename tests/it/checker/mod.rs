@@ -2,3 +2,4 @@
 
 mod doctored;
 mod mutants;
+mod verify;

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use super::{Customer, runtime};
+use crate::harness::customer::{Customer, runtime, until};
 use crate::harness::program::{Printed, Served, run};
 
 /// Starts a shop whose folder is a file system of a few MiB in a mount namespace of its own.
@@ -18,15 +17,6 @@ fn on_a_small_disk(folder: &std::path::Path, floor: &str) -> Served {
         .env("NO_COLOR", "1")
         .env("ECOM_DATA_DISK_FLOOR", floor);
     Served::launch(command, folder, &[]).unwrap()
-}
-
-/// Waits for something that must come about; a minute is for ever.
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 #[test]
@@ -69,13 +59,7 @@ fn a_full_disk_stops_sales_and_nothing_else_and_room_brings_them_back() {
         })
         .await;
         let sold = sold.unwrap();
-        customer.ended(&sold).await;
-        until("its mail is there", async || {
-            let mails =
-                customer.call("GET", &format!("/mailbox?order={sold}"), None).await.unwrap();
-            mails.json().as_array().is_some_and(|mails| mails.len() == 1)
-        })
-        .await;
+        customer.told(&sold).await;
         until("it is ready again", async || {
             customer.call("GET", "/readyz", None).await.is_some_and(|reply| reply.status == 200)
         })

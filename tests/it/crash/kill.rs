@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Customer, runtime};
+use crate::harness::customer::{Customer, runtime};
 use crate::harness::program::{Printed, Served, run};
 
 const KILLS: u64 = 22;

@@ -7,7 +7,8 @@ use ecom::adapters::sqlite::{Journal, Opened, Schema};
 use ecom::adapters::store::SqliteStore;
 use ecom::ports::store::{Batch, Store, query, values};
 
-use super::runtime;
+use crate::harness::customer::{Customer, runtime};
+use crate::harness::program::{Printed, Served, run};
 
 const INSERT: &str = "insert into meta (key, value) values (?1, ?2)";
 
@@ -85,12 +86,11 @@ fn a_journal_cut_at_any_byte_keeps_all_that_was_acknowledged_and_says_once_what_
 
 #[test]
 fn a_folder_cut_in_the_middle_of_its_last_records_is_served_again() {
-    use crate::harness::program::{Printed, Served, run};
     let dir = tempfile::tempdir().unwrap();
     let (data, copy) = (dir.path().join("shop"), dir.path().join("copy"));
     let mut shop = Served::start(&data, &[]);
     let order = runtime().block_on(async {
-        let customer = super::Customer::of(&shop);
+        let customer = Customer::of(&shop);
         customer.add("ann", "PROD-001").await.unwrap();
         let order = customer.checkout("ann").await.unwrap().unwrap();
         customer.ended(&order).await;
@@ -107,7 +107,7 @@ fn a_folder_cut_in_the_middle_of_its_last_records_is_served_again() {
     std::fs::copy(data.join("outside.db-wal"), copy.join("outside.db-wal")).unwrap();
     let mut again = Served::start(&copy, &[]);
     runtime().block_on(async {
-        super::Customer::of(&again).ended(&order).await;
+        Customer::of(&again).ended(&order).await;
     });
     assert_eq!(again.stop(), 0);
     let verdict = run(&["verify", "--data", copy.to_str().unwrap()]);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha256};
 
+use crate::app::Tables;
 use crate::ports::store::{Read, Row, Store, Value};
 use crate::sim::lab::history::Entry;
 
@@ -19,11 +20,9 @@ pub(in crate::sim::check) type Id = u128;
 pub(in crate::sim::check) type Fingerprint = [u8; 16];
 
 /// Where evidence is read from.
-pub struct Sources<'a> {
-    /// The shop's tables and log.
-    pub shop: &'a dyn Store,
-    /// The provider's ledger and the mailbox.
-    pub outside: &'a dyn Store,
+pub struct Sources {
+    /// What the shop and the world outside wrote down.
+    pub tables: Tables,
     /// What clients asked for and were told, if that was kept.
     pub history: Option<Vec<Entry>>,
     /// The time of the verdict, in ms since the epoch.
@@ -224,8 +223,8 @@ impl Evidence {
     }
 
     /// Reads all of it.
-    pub async fn read(sources: Sources<'_>) -> anyhow::Result<Self> {
-        let (shop, outside) = (sources.shop, sources.outside);
+    pub async fn read(sources: Sources) -> anyhow::Result<Self> {
+        let (shop, outside) = (sources.tables.shop.as_ref(), sources.tables.outside.as_ref());
         let mut evidence = Self {
             orders: tables::orders(shop).await?,
             checkouts: tables::checkouts(shop).await?,
