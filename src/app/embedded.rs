@@ -1,10 +1,11 @@
 //! The embedded adapters of one data folder.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{DataFolder, Ports, Settings, Tables};
+use super::{DataFolder, Ports, Settings, Shop, Tables};
 use crate::adapters::bus::EmbeddedLog;
 use crate::adapters::cache::MemoryCache;
 use crate::adapters::clock::SystemClock;
@@ -141,6 +142,21 @@ impl Embedded {
             values![self.ports.clock.now()],
         );
         self.ports.store.write(batch).await
+    }
+
+    /// Removes from the log what is past its retention, as a part of `shop`, every so often.
+    pub fn prune_log(&self, shop: &Shop, every: Duration) {
+        let (log, clock, stop) =
+            (self.log.clone(), Arc::clone(&self.ports.clock), shop.stop.clone());
+        shop.run_part("log-retention", move || {
+            let (log, clock, stop) = (log.clone(), Arc::clone(&clock), stop.clone());
+            async move {
+                while stop.unless_said(clock.sleep(every)).await.is_some() {
+                    log.prune().await.map_err(|e| e.to_string())?;
+                }
+                Ok(())
+            }
+        });
     }
 
     /// Closes the databases: what is left in their logs is written back.

@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::embedded::Environment;
 use crate::app::folder::ThrowAway;
+use crate::app::shop::Listener;
 use crate::app::{DataFolder, Embedded, Settings, Shop};
 use crate::domain::{Money, ProductId, Quantity, UserId};
+use crate::http::listen;
 use crate::ports::GatewayDials;
 use crate::services::catalog::NewProduct;
 
@@ -39,6 +42,7 @@ impl Ground {
         let shop = Arc::new(Shop::build(&settings, embedded.ports.clone(), |ports| ports));
         shop.create_topics().await?;
         shop.start().await?;
+        embedded.prune_log(&shop, settings.data.tidy_every.0);
         let ground = Self { shop, embedded, folder, _owned: owned };
         ground.stock_up().await?;
         Ok(ground)
@@ -93,6 +97,14 @@ impl Ground {
             filled?;
         }
         self.settled().await
+    }
+
+    /// Serves the gateway on any free port of loopback; its address.
+    pub async fn listen(&self) -> anyhow::Result<String> {
+        let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
+        let address = format!("http://{}", bound.address);
+        self.shop.listen(Listener::Gateway, bound, OpenApiRouter::new());
+        Ok(address)
     }
 
     /// Bytes on disk.

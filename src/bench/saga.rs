@@ -1,7 +1,8 @@
-//! Orders through the whole saga in one process, without sockets: checkout to FULFILLED and the mail
-//! sent, from carts that were filled beforehand. Every answer waits until it is on disk.
+//! Orders through the whole saga, by calls or through sockets: checkout to FULFILLED and the mail sent,
+//! from carts that were filled beforehand. Every answer waits until it is on disk.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::domain::OrderId;
 use crate::ports::spawn::Task;
 use crate::services::cart::Contact;
 use crate::sim::figures::{Percentiles, micros_histogram};
+use crate::sim::lab::client::{Call, Client};
+use crate::sim::lab::wire::{Target, WireClient};
 
 /// How a run is made.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +30,31 @@ pub struct SagaPlan {
     pub in_flight: usize,
     /// Carts filled beforehand.
     pub carts: usize,
+    /// The number of the first shopper.
+    pub first_user: usize,
+    /// How checkouts reach the shop.
+    pub via: Via,
+}
+
+/// Carts that are checked out in a second at most, to fill enough of them.
+const CARTS_PER_SECOND: usize = 6_000;
+
+impl SagaPlan {
+    /// As many orders as go for that long.
+    pub fn new(seconds: u64, in_flight: usize) -> Self {
+        let carts = seconds as usize * CARTS_PER_SECOND;
+        Self { seconds, rate: None, in_flight, carts, first_user: 0, via: Via::Calls }
+    }
+}
+
+/// How checkouts reach the shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// By a call in this process.
+    Calls,
+    /// By HTTP/1.1 over loopback, on connections that are kept.
+    Sockets,
 }
 
 /// What a run measured.
@@ -59,6 +87,8 @@ struct Underway {
 
 struct Run {
     ground: Arc<Ground>,
+    client: Option<WireClient>,
+    placed: AtomicU64,
     underway: Mutex<Underway>,
     checkout: Mutex<Histogram<u64>>,
     fulfilled: Mutex<Histogram<u64>>,
@@ -75,18 +105,30 @@ impl Run {
 
     /// Checks the cart of shopper `n` out; `intended` is when that should have happened.
     async fn checkout(&self, n: usize, intended: Duration, permit: OwnedSemaphorePermit) {
-        let services = &self.ground.shop.services;
-        let contact = Contact::default();
-        let done = services.carts.checkout(&user_id(n), &contact, &|_, _| {}).await;
-        let durable = self.ground.embedded.ports.store.durable().await;
-        let (Ok(done), Ok(())) = (done, durable) else { return };
+        let answered = match &self.client {
+            None => self.call(n).await,
+            Some(client) => ask(client, n).await,
+        };
+        let order_id = match answered {
+            Ok(order_id) => order_id,
+            Err(error) => return tracing::error!(error, "a checkout was not accepted"),
+        };
+        self.placed.fetch_add(1, Ordering::Relaxed);
         record(&self.checkout, self.now().saturating_sub(intended));
         let mut underway = lock(&self.underway);
-        if let Some(at) = underway.early.remove(&done.order_id) {
+        if let Some(at) = underway.early.remove(&order_id) {
             record(&self.fulfilled, at.saturating_sub(intended));
         } else {
-            underway.started.insert(done.order_id, (intended, permit));
+            underway.started.insert(order_id, (intended, permit));
         }
+    }
+
+    async fn call(&self, n: usize) -> Result<OrderId, String> {
+        let carts = &self.ground.shop.services.carts;
+        let done = carts.checkout(&user_id(n), &Contact::default(), &|_, _| {}).await;
+        let done = done.map_err(|e| format!("{e:?}"))?;
+        self.ground.embedded.ports.store.durable().await.map_err(|e| e.to_string())?;
+        Ok(done.order_id)
     }
 
     /// Follows the orders' statuses until it is dropped.
@@ -114,6 +156,15 @@ impl Run {
     }
 }
 
+async fn ask(client: &WireClient, n: usize) -> Result<OrderId, String> {
+    let call = Call::new("POST", &format!("/cart/{}/checkout", user_id(n)));
+    let reply = client.call(&call).await.map_err(|e| e.to_string())?;
+    let body = reply.json();
+    let order = body["order_id"].as_str().filter(|_| reply.status == 202);
+    let order = order.ok_or_else(|| format!("{}: {body}", reply.status))?;
+    order.parse().map_err(|_| format!("{order} is no order id"))
+}
+
 fn record(histogram: &Mutex<Histogram<u64>>, took: Duration) {
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
     lock(histogram).saturating_record(micros);
@@ -121,10 +172,16 @@ fn record(histogram: &Mutex<Histogram<u64>>, took: Duration) {
 
 /// Measures.
 pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<SagaFigures> {
-    ground.fill_carts(0..plan.carts).await?;
+    ground.fill_carts(plan.first_user..plan.first_user + plan.carts).await?;
+    let client = match plan.via {
+        Via::Calls => None,
+        Via::Sockets => Some(WireClient::new(Target::gateway(&ground.listen().await?))),
+    };
     let before = figures(&ground);
     let run = Arc::new(Run {
         ground: Arc::clone(&ground),
+        client,
+        placed: AtomicU64::new(0),
         underway: Mutex::default(),
         checkout: Mutex::new(micros_histogram()),
         fulfilled: Mutex::new(micros_histogram()),
@@ -167,6 +224,7 @@ async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
     let ports = &run.ground.embedded.ports;
     let free = Arc::new(Semaphore::new(plan.in_flight));
     for n in 0..plan.carts {
+        let user = plan.first_user + n;
         if let Some(rate) = plan.rate {
             let at = started + Duration::from_secs_f64(n as f64 / rate as f64);
             let rest = at.saturating_sub(run.now());
@@ -184,25 +242,27 @@ async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
         let Ok(permit) = Arc::clone(&free).acquire_owned().await else { break };
         let intended = if plan.rate.is_some() { intended } else { run.now() };
         let ours = Arc::clone(run);
-        ports.spawn.spawn(Box::pin(async move { ours.checkout(n, intended, permit).await }));
+        ports.spawn.spawn(Box::pin(async move { ours.checkout(user, intended, permit).await }));
     }
 }
 
-/// Waits until every order is fulfilled and every mail sent; how many.
+/// Waits until every order is fulfilled and every mail sent; how many. Looks only at what is still to
+/// be done, which partial indexes know, so that the wait costs the same however old the shop is.
 async fn wait_for_mail(run: &Run) -> anyhow::Result<u64> {
     let ports = &run.ground.embedded.ports;
     loop {
-        let counts = crate::ports::store::query(
+        let left = crate::ports::store::query(
             ports.store.as_ref(),
-            "select (select count(*) from checkouts), (select count(*) from notifications where status = 'SENT'),
-               (select count(*) from orders where status = 'FULFILLED')",
+            "select (select count(*) from outbox_events where published = 'N'),
+               (select count(*) from orders where deadline is not null),
+               (select count(*) from notifications where next_attempt_at is not null)",
             vec![],
-        )
-        .await?;
-        let (placed, mailed, fulfilled) = (counts[0].int(0)?, counts[0].int(1)?, counts[0].int(2)?);
-        if placed == mailed && placed == fulfilled {
+        );
+        let left = left.await?;
+        let unread: u64 = ports.bus.groups().await?.iter().map(|group| group.lag).sum();
+        if (left[0].int(0)?, left[0].int(1)?, left[0].int(2)?, unread) == (0, 0, 0, 0) {
             ports.store.durable().await?;
-            return Ok(placed as u64);
+            return Ok(run.placed.load(Ordering::Relaxed));
         }
         ports.clock.sleep(Duration::from_millis(20)).await;
     }

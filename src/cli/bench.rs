@@ -1,49 +1,99 @@
 //! `ecom bench`: how fast it is here.
 
-use std::sync::Arc;
+use clap::Args;
+use serde::Serialize;
 
-use clap::{Args, Subcommand};
-
+use super::output::Format;
 use super::{Exit, output};
 use crate::app::Settings;
-use crate::bench::ground::Ground;
-use crate::bench::saga::{SagaPlan, measure};
-
-#[derive(Debug, Subcommand)]
-pub(super) enum BenchCommand {
-    /// Orders per second through the whole saga, in this process.
-    Saga(SagaArgs),
-}
+use crate::bench::{self, Bench, Measured, Options};
 
 #[derive(Debug, Args)]
-pub(super) struct SagaArgs {
+pub(super) struct BenchArgs {
+    /// What to measure: floor, saga, http, latency, growth, simulate, virtual, idle, start. Without any,
+    /// everything but growth, which takes a while.
+    #[arg(value_name = "BENCH", value_parser = bench_of)]
+    benches: Vec<Bench>,
     /// How long orders are placed, in seconds.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Offer this many orders per second; without it, as many as go.
-    #[arg(long)]
-    rate: Option<u64>,
     /// Orders under way at most.
-    #[arg(long, default_value_t = 1_000)]
-    in_flight: usize,
-    /// Carts filled beforehand; the run ends when they are used up.
-    #[arg(long, default_value_t = 150_000)]
-    carts: usize,
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    in_flight: u32,
+    /// Orders of growth.
+    #[arg(long, default_value_t = 1_000_000)]
+    orders: usize,
+    /// Events in the folder of start.
+    #[arg(long, default_value_t = 1_000_000)]
+    events: usize,
+    /// Print text or json.
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    output: Format,
 }
 
-pub(super) fn run(command: &BenchCommand, settings: &Settings) -> anyhow::Result<Exit> {
+fn bench_of(text: &str) -> Result<Bench, String> {
+    let names = || Bench::ALL.iter().map(|bench| bench.as_str()).collect::<Vec<_>>().join(", ");
+    Bench::parse(text).ok_or_else(|| format!("there is {}", names()))
+}
+
+/// All measurements of one call.
+#[derive(Serialize)]
+struct BenchReport {
+    kind: &'static str,
+    schema_version: u32,
+    version: &'static str,
+    cores: usize,
+    benches: Vec<Measured>,
+}
+
+pub(super) fn run(args: &BenchArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let BenchCommand::Saga(args) = command;
-    let plan = SagaPlan {
+    let options = Options {
         seconds: args.seconds,
-        rate: args.rate,
-        in_flight: args.in_flight,
-        carts: args.carts,
+        in_flight: args.in_flight as usize,
+        orders: args.orders,
+        events: args.events,
     };
-    let figures = runtime.block_on(async {
-        let ground = Arc::new(Ground::prepare(settings.clone()).await?);
-        measure(ground, &plan).await
-    })?;
-    output::line(serde_json::to_string_pretty(&figures)?)?;
+    let chosen: Vec<Bench> = match args.benches.as_slice() {
+        [] => Bench::usual().collect(),
+        chosen => chosen.to_vec(),
+    };
+    let mut report = BenchReport {
+        kind: "bench_report",
+        schema_version: 1,
+        version: env!("CARGO_PKG_VERSION"),
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        benches: vec![],
+    };
+    if cfg!(debug_assertions) {
+        output::say(
+            "this is a debug build: its figures say nothing; use `cargo run --release -- bench`",
+        );
+    }
+    for bench in chosen {
+        output::say(format!("measuring {bench} …"));
+        let measured = runtime.block_on(bench::run(bench, settings, &options))?;
+        if args.output == Format::Text {
+            output::out(&text(&measured)?)?;
+        }
+        report.benches.push(measured);
+    }
+    if args.output == Format::Json {
+        output::line(serde_json::to_string_pretty(&report)?)?;
+    }
     Ok(Exit::Ok)
+}
+
+fn text(measured: &Measured) -> anyhow::Result<String> {
+    let mut text = format!("{}  {}\n", measured.name, measured.settings);
+    if let Some(figures) = measured.figures.as_object() {
+        for (name, value) in figures {
+            text.push_str(&format!("  {name:<22} {value}\n"));
+        }
+    }
+    for bar in &measured.bars {
+        let mark = if bar.met { "✓" } else { "✗" };
+        text.push_str(&format!("  {mark} {}: {}\n", bar.text, bar.value));
+    }
+    Ok(text)
 }

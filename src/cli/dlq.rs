@@ -5,8 +5,8 @@ use std::io::BufRead;
 
 use clap::{Args, Subcommand};
 
+use super::output::Format;
 use super::reach::{Reach, failed};
-use super::simulate::Format;
 use super::{DataArg, Exit, output};
 use crate::app::Settings;
 use crate::app::SystemClock;

@@ -67,8 +67,7 @@ enum Command {
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),
     /// Measure how fast the shop is on this machine.
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    Bench(bench::BenchArgs),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -141,9 +140,9 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
             let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
             gateway::run(&command, &settings)
         }
-        Command::Bench(command) => {
+        Command::Bench(args) => {
             let (settings, _) = load(&cli.global, vec![], "warn")?;
-            bench::run(&command, &settings)
+            bench::run(&args, &settings)
         }
         Command::Config(command) => {
             let (_, layers) = load(&cli.global, vec![], "warn")?;

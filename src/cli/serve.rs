@@ -63,18 +63,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     shop.create_topics().await?;
     shop.start().await?;
     let seeded = shop.seed_catalogue().await?;
-    let log = embedded.log.clone();
-    let (clock, stop) = (Arc::clone(&shop.ports().clock), shop.stop.clone());
-    let every = settings.data.tidy_every.0;
-    shop.run_part("log-retention", move || {
-        let (log, clock, stop) = (log.clone(), Arc::clone(&clock), stop.clone());
-        async move {
-            while stop.unless_said(clock.sleep(every)).await.is_some() {
-                log.prune().await.map_err(|e| e.to_string())?;
-            }
-            Ok(())
-        }
-    });
+    embedded.prune_log(&shop, settings.data.tidy_every.0);
     let addresses: Vec<(Listener, String)> =
         bound.iter().map(|(of, bound)| (*of, format!("http://{}", bound.address))).collect();
     let token = folder::new_token();

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::exit::WithExit;
+use super::output::Format;
 use super::{Exit, FlagValues, output, progress, signals};
 use crate::app::Settings;
 use crate::app::config::Period;
@@ -18,15 +19,6 @@ use crate::sim::lab::wire::Target;
 use crate::sim::live::{self, Plan, Watch};
 use crate::sim::report::Report;
 use crate::sim::virtual_time::{self, Trace};
-
-/// How a result is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people.
-    Text,
-    /// One JSON object.
-    Json,
-}
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::exit::WithExit;
+use super::output::Format;
 use super::reach::{Reach, failed};
-use super::simulate::Format;
 use super::{DataArg, Exit, output, signals};
 use crate::app::Settings;
 use crate::app::SystemClock;

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::exit::WithExit;
-use super::simulate::{Format, exit_of};
+use super::output::Format;
+use super::simulate::exit_of;
 use super::{DataArg, Exit, FlagValues, output};
 use crate::app::{Settings, folder};
 use crate::sim::check::REQUIRED_OF_FOLDERS;
