@@ -3,7 +3,7 @@
 //mod api;
 //mod checker;
 //mod cli;
-//mod contract;
+mod contract;
 //mod crash;
 //mod delivery;
 //mod determinism;
