@@ -23,3 +23,4 @@ macro_rules! suite {
 mod bus;
 mod env;
 mod journal;
+mod store;
