@@ -21,6 +21,8 @@ macro_rules! suite {
 }
 
 mod bus;
+mod cache;
 mod env;
+mod holds;
 mod journal;
 mod store;
