@@ -23,6 +23,8 @@ macro_rules! suite {
 mod bus;
 mod cache;
 mod env;
+mod gateway;
 mod holds;
 mod journal;
+mod mail;
 mod store;
