@@ -9,11 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Invalid;
 
-/// Milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 with three decimals and `Z`.
+/// Milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 with three decimals and `Z`. A time
+/// that has no such text is shown as the first or the last that has one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 const MS_PER_DAY: i64 = 86_400_000;
+/// 0000-01-01T00:00:00.000Z to 9999-12-30T22:00:00.999Z: the times that can be shown and, in any
+/// time zone, be read again.
+const SHOWN_MS: (i64, i64) = (-62_167_219_200_000, 253_402_207_200_999);
 
 impl Timestamp {
     /// From milliseconds since the epoch.
@@ -62,7 +66,8 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = civil(self.0.div_euclid(MS_PER_DAY));
+        let shown = self.0.clamp(SHOWN_MS.0, SHOWN_MS.1);
+        let (year, month, day) = civil(shown.div_euclid(MS_PER_DAY));
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let mut put = |at: usize, width: usize, mut n: i64| {
             for place in (at..at + width).rev() {
@@ -70,8 +75,8 @@ impl fmt::Display for Timestamp {
                 n /= 10;
             }
         };
-        let ms = self.0.rem_euclid(MS_PER_DAY);
-        put(0, 4, year.clamp(0, 9999));
+        let ms = shown.rem_euclid(MS_PER_DAY);
+        put(0, 4, year);
         put(5, 2, month);
         put(8, 2, day);
         put(11, 2, ms / 3_600_000);
@@ -121,6 +126,14 @@ mod tests {
             Ok(Timestamp::from_millis(1_769_860_800_000))
         );
         assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn whatever_is_shown_can_be_read() {
+        for (ms, read) in [(i64::MIN, SHOWN_MS.0), (-1, -1), (i64::MAX, SHOWN_MS.1)] {
+            let shown = Timestamp::from_millis(ms).to_string();
+            assert_eq!(shown.parse(), Ok(Timestamp::from_millis(read)), "{shown}");
+        }
     }
 
     proptest! {

@@ -124,7 +124,7 @@ pub enum BusError {
         /// The most allowed.
         max: usize,
     },
-    /// The partition belongs to another member of the group by now.
+    /// The partition belongs to another member of the group by now, or has since the last poll.
     #[error("partition {0} is no longer assigned to this member")]
     Fenced(String),
     /// Offsets of a group with members cannot be changed.
@@ -150,19 +150,21 @@ pub const DEAD_LETTER_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
 /// A partitioned log.
 #[async_trait]
 pub trait EventBus: Send + Sync {
-    /// Appends all of `records`, keeping their order per partition, and returns where each stands.
-    /// On an error some may have been appended.
+    /// Appends all of `records`, keeping their order per partition, and returns where each stands,
+    /// in their order. On an error some may have been appended; one that is too large never is.
     async fn publish(&self, records: Vec<NewRecord>) -> Result<Vec<Position>, BusError>;
 
-    /// Joins `group` for `topics`. A group that never committed starts at the beginning.
+    /// Joins `group` for `topics`. Each partition is read by one of the members that subscribed to
+    /// its topic; dropping the subscription leaves. A group that never committed starts at the
+    /// beginning.
     async fn subscribe(
         &self,
         group: &str,
         topics: &[&str],
     ) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// Reads up to `max` records of one partition from `from` on, without a group. Fewer, or none,
-    /// at the end.
+    /// Reads up to `max` records of one partition from `from` on, without a group; from the first
+    /// that is left, where those before it were removed. Fewer, or none, at the end and past it.
     async fn read(&self, from: &Position, max: usize) -> Result<Vec<Arc<Record>>, BusError>;
 
     /// The first offset whose record was appended at or after `time`; the end if none was.
@@ -180,7 +182,7 @@ pub trait EventBus: Send + Sync {
     async fn groups(&self) -> Result<Vec<GroupOffset>, BusError>;
 
     /// Creates a topic with that many partitions; records older than `retention` may be removed
-    /// (none: kept for ever). False if it exists already with as many.
+    /// (none: kept for ever). False if it exists already with as many, an error if with other.
     async fn create_topic(
         &self,
         topic: &str,
@@ -188,7 +190,7 @@ pub trait EventBus: Send + Sync {
         retention: Option<Duration>,
     ) -> Result<bool, BusError>;
 
-    /// Sets where an inactive group reads next.
+    /// Sets where an inactive group, known or not, reads next.
     async fn set_offsets(&self, group: &str, next: &[Position]) -> Result<(), BusError>;
 }
 
@@ -196,10 +198,13 @@ pub trait EventBus: Send + Sync {
 #[async_trait]
 pub trait Subscription: Send + Sync {
     /// Up to `max` records after those already polled, in order per partition. Waits until there is
-    /// at least one; dropping the future loses nothing.
+    /// at least one; dropping the future loses nothing. Records of a partition that comes from
+    /// another member begin where the group has committed.
     async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError>;
 
-    /// Commits, for each partition, the offset to read next after a restart.
+    /// Commits, for each partition, the offset to read next after a restart; the last commit
+    /// counts, also if it is a lower one. If any of them was not this member's all the time since
+    /// its last poll, the answer is [`BusError::Fenced`] and none is committed.
     async fn commit(&mut self, next: &[Position]) -> Result<(), BusError>;
 }
 

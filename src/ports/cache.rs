@@ -23,10 +23,12 @@ pub trait Cache: Send + Sync {
     /// The value of `key`, if it is there and has not expired.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError>;
 
-    /// Sets `key` for `ttl`.
+    /// Sets `key` for `ttl`; once that has passed it is absent. An earlier value and what was left
+    /// of its time are forgotten.
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), CacheError>;
 
-    /// Sets `key` for `ttl` if it now holds `expected` (none: is absent). Whether it did.
+    /// Sets `key` for `ttl` if it now holds `expected` (none: is absent), in one step. Whether it
+    /// did; otherwise nothing changes.
     async fn compare_and_set(
         &self,
         key: &str,
@@ -35,6 +37,6 @@ pub trait Cache: Send + Sync {
         ttl: Duration,
     ) -> Result<bool, CacheError>;
 
-    /// Removes `key`.
+    /// Removes `key`, if it is there.
     async fn delete(&self, key: &str) -> Result<(), CacheError>;
 }

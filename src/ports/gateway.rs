@@ -62,12 +62,14 @@ impl GatewayError {
 /// A payment provider.
 #[async_trait]
 pub trait Gateway: Send + Sync {
-    /// Takes money, once per key.
+    /// Takes money, once per key. A key with a decision keeps it, whatever amount is asked for
+    /// under it later.
     async fn charge(&self, charge: &Charge) -> Result<Decision, GatewayError>;
 
     /// What became of the charge with `key`; none if the provider never saw it.
     async fn status(&self, key: &str) -> Result<Option<Decision>, GatewayError>;
 
-    /// Gives money back, once per key.
+    /// Gives money back, once per key. Refused if nothing was captured under the charge's key, or
+    /// another amount.
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError>;
 }

@@ -13,7 +13,7 @@ pub struct Hold {
     pub order_id: OrderId,
     /// All the units, each product once.
     pub units: Vec<Units>,
-    /// It lapses then.
+    /// It lapses then: at that time its units are free.
     pub expires_at: Timestamp,
 }
 
@@ -22,7 +22,7 @@ pub struct Hold {
 pub struct Short {
     /// The product.
     pub product_id: ProductId,
-    /// Units that were free.
+    /// Units that were free, or held by the same order.
     pub available: u64,
 }
 
@@ -36,7 +36,8 @@ pub struct HoldLevel {
     pub product_id: ProductId,
     /// Durable stock as the holds know it.
     pub stock: i64,
-    /// Units held by live holds.
+    /// Units of holds that have not ended; one that has lapsed ends with the next
+    /// [`Holds::hold`] or [`Holds::expire`].
     pub held: i64,
 }
 
@@ -61,22 +62,24 @@ impl HoldsError {
 /// Holds on stock. Every verb takes many at once: one round trip, and each item whole or not at all.
 #[async_trait]
 pub trait Holds: Send + Sync {
-    /// Takes or renews each hold in order; a live hold of the same order is replaced.
+    /// Takes or renews each hold in order; a live hold of the same order is replaced if all units
+    /// of the new one are free, and kept if not. Of a product that is unknown nothing is free.
     async fn hold(&self, holds: &[Hold], now: Timestamp) -> Result<Vec<Held>, HoldsError>;
 
-    /// The units of these orders have left the durable stock: their holds, if still there, end.
+    /// The units of these orders have left the durable stock: it shrinks by them, and the orders'
+    /// holds, if still there, end.
     async fn consume(&self, orders: &[(OrderId, Vec<Units>)]) -> Result<(), HoldsError>;
 
-    /// Gives back the holds of these orders, where they are still live.
+    /// Gives back the holds of these orders, where they are still live; once, however often asked.
     async fn release(&self, orders: &[OrderId]) -> Result<(), HoldsError>;
 
-    /// The durable stock grew (or shrank) by these amounts.
+    /// The durable stock grew (or shrank) by these amounts; an unknown product begins at 0.
     async fn adjust(&self, changes: &[(ProductId, i64)]) -> Result<(), HoldsError>;
 
-    /// Ends the holds that lapsed before `now`; how many.
+    /// Ends the holds that have lapsed by `now`; how many.
     async fn expire(&self, now: Timestamp) -> Result<u64, HoldsError>;
 
-    /// Starts over from the durable stock and the holds that still live.
+    /// Starts over from the durable stock and the holds that still live; all else is forgotten.
     async fn rebuild(&self, stock: &[(ProductId, i64)], live: &[Hold]) -> Result<(), HoldsError>;
 
     /// Every product's level, by product.

@@ -67,7 +67,7 @@ pub trait Sms: Send + Sync {
 /// A message as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Received {
-    /// Counts arrivals.
+    /// Rises with every arrival.
     pub seq: i64,
     /// `email` or `sms`.
     pub channel: String,
@@ -101,6 +101,6 @@ pub struct MailFilter {
 /// A mailbox that can be looked into: the embedded one, or a test server's.
 #[async_trait]
 pub trait Mailbox: Send + Sync {
-    /// The messages that match, oldest first.
+    /// The messages that match, oldest first: every copy that arrived, repeats included.
     async fn messages(&self, filter: &MailFilter) -> Result<Vec<Received>, MailError>;
 }

@@ -16,11 +16,12 @@ pub enum Value {
     Null,
     /// An integer, a boolean as 0/1, or minor units.
     Int(i64),
-    /// Text, JSON included.
+    /// Text, JSON included; without NUL, which PostgreSQL does not take.
     Text(String),
     /// Bytes, kept exactly.
     Bytes(Bytes),
-    /// A point in time; RFC 3339 text in SQLite, `timestamptz` in PostgreSQL.
+    /// A point in time, of the years 0 to 9999; RFC 3339 text in SQLite, `timestamptz` in
+    /// PostgreSQL.
     Time(Timestamp),
 }
 
@@ -215,7 +216,8 @@ pub enum StoreError {
     /// The store cannot be reached or is busy.
     #[error("store unavailable: {0}")]
     Unavailable(String),
-    /// The store answered something this build does not understand, or its data is damaged.
+    /// The store answered something this build does not understand, its data is damaged, or a
+    /// statement can never work (no such column, a null where none may be).
     #[error("store error: {0}")]
     Broken(String),
 }
@@ -245,7 +247,7 @@ pub trait Store: Send + Sync {
     /// process (an answer, a charge, a mail) waits for this.
     async fn durable(&self) -> Result<(), StoreError>;
 
-    /// Bytes that the store can still grow by, if known.
+    /// Bytes that the store can still grow by, if known and bounded.
     async fn room(&self) -> Result<Option<u64>, StoreError>;
 }
 

@@ -3,11 +3,9 @@
 //mod api;
 mod checker;
 //mod cli;
-//mod contract;
+mod contract;
 mod crash;
 mod delivery;
-//mod determinism;
 mod flows;
 mod harness;
-//mod ops;
 mod report;

@@ -24,6 +24,9 @@ const SELECT_BY_ORDER: &str =
 const SELECT_BY_RECIPIENT: &str =
     "select seq, channel, message_id, order_id, recipient, subject, body, received_at
  from mailbox where recipient = ?3 and seq > ?1 order by seq limit ?2";
+const SELECT_BY_BOTH: &str =
+    "select seq, channel, message_id, order_id, recipient, subject, body, received_at
+ from mailbox where order_id = ?3 and recipient = ?4 and seq > ?1 order by seq limit ?2";
 
 /// Messages of all recipients, in a table.
 pub struct LocalMailbox {
@@ -73,23 +76,15 @@ impl Sms for LocalMailbox {
 #[async_trait]
 impl Mailbox for LocalMailbox {
     async fn messages(&self, filter: &MailFilter) -> Result<Vec<Received>, MailError> {
-        // One indexed column is enough: an order or a person has few messages.
-        let limit = if filter.order_id.is_some() && filter.recipient.is_some() {
-            1_000
-        } else {
-            filter.limit
-        };
+        let (after, limit) = (filter.after, filter.limit);
         let read = match (&filter.order_id, &filter.recipient) {
-            (Some(order), _) => Read::new(SELECT_BY_ORDER, values![filter.after, limit, order]),
-            (None, Some(to)) => Read::new(SELECT_BY_RECIPIENT, values![filter.after, limit, to]),
-            (None, None) => Read::new(SELECT, values![filter.after, limit]),
+            (Some(order), Some(to)) => Read::new(SELECT_BY_BOTH, values![after, limit, order, to]),
+            (Some(order), None) => Read::new(SELECT_BY_ORDER, values![after, limit, order]),
+            (None, Some(to)) => Read::new(SELECT_BY_RECIPIENT, values![after, limit, to]),
+            (None, None) => Read::new(SELECT, values![after, limit]),
         };
         let rows = self.store.read(&[read]).await.map_err(|e| later(&e))?.concat();
-        let messages =
-            rows.iter().map(received).collect::<Result<Vec<_>, _>>().map_err(|e| later(&e))?;
-        let to =
-            |message: &Received| filter.recipient.as_ref().is_none_or(|r| *r == message.recipient);
-        Ok(messages.into_iter().filter(to).take(filter.limit as usize).collect())
+        rows.iter().map(received).collect::<Result<_, _>>().map_err(|e| later(&e))
     }
 }
 

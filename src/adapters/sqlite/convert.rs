@@ -1,7 +1,7 @@
 //! Between the store port's values and errors and SQLite's.
 
-use rusqlite::ErrorCode;
 use rusqlite::types::{ToSql, ToSqlOutput, Value as SqlValue, ValueRef};
+use rusqlite::{ErrorCode, ffi};
 
 use crate::ports::store::{Row, StoreError, Value};
 
@@ -39,7 +39,7 @@ pub(super) fn row(row: &rusqlite::Row<'_>, columns: usize) -> Result<Row, StoreE
 pub(super) fn error(e: &rusqlite::Error) -> StoreError {
     let text = e.to_string();
     match e.sqlite_error_code() {
-        Some(ErrorCode::ConstraintViolation) => StoreError::Conflict(text),
+        Some(ErrorCode::ConstraintViolation) if exists_already(e) => StoreError::Conflict(text),
         Some(ErrorCode::DiskFull) => StoreError::Full(text),
         Some(
             ErrorCode::DatabaseBusy
@@ -50,4 +50,17 @@ pub(super) fn error(e: &rusqlite::Error) -> StoreError {
         ) => StoreError::Unavailable(text),
         _ => StoreError::Broken(text),
     }
+}
+
+/// Any other constraint (`not null`, `check`) is broken by the statement itself, however often.
+fn exists_already(e: &rusqlite::Error) -> bool {
+    let extended = e.sqlite_error().map(|e| e.extended_code);
+    matches!(
+        extended,
+        Some(
+            ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+                | ffi::SQLITE_CONSTRAINT_UNIQUE
+                | ffi::SQLITE_CONSTRAINT_ROWID
+        )
+    )
 }

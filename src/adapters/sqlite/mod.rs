@@ -159,10 +159,11 @@ impl Journal {
             Place::Memory(connection) => {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 let outcome = writer::alone(&connection, job.as_mut(), &self.durability);
-                drop(connection);
                 self.durability.committed();
                 self.durability.all_synced();
+                // Before the next job can run: outcomes are told in commit order.
                 job.done(outcome);
+                drop(connection);
             }
         }
     }

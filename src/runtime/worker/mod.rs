@@ -335,6 +335,8 @@ impl Worker {
         }
         match self.subscription.commit(&next).await {
             Ok(()) => self.progress.committed(&next),
+            // Another member has a partition of ours: what was in hand of it is its business now.
+            Err(e @ BusError::Fenced(_)) => return Err(e.to_string()),
             // Not committed now, then with the next step; what is handled again is dropped as known.
             Err(e) if e.is_transient() => tracing::debug!(error = %e, "offsets not committed"),
             Err(e) => return Err(e.to_string()),

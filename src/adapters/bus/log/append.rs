@@ -17,7 +17,8 @@ use crate::ports::store::{StoreError, Value};
 
 const INSERT: &str = "insert into log_records (position, timestamp_ms, record_key, headers, value)
  values (?1, ?2, ?3, ?4, ?5)";
-const LAST: &str = "select max(position) from log_records where position between ?1 and ?2";
+const LAST: &str = "select position, timestamp_ms from log_records where position between ?1 and ?2
+ order by position desc limit 1";
 const START: &str = "select start_offset from log_partitions where tp = ?1";
 
 struct Append {
@@ -87,18 +88,19 @@ fn route(state: &mut State, record: NewRecord) -> Result<Routed, BusError> {
 impl Job for Append {
     fn apply(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
         self.appended.clear();
-        let mut next: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut ends: BTreeMap<u64, End> = BTreeMap::new();
         for routed in &self.routed {
-            let at = match next.get_mut(&routed.tp) {
-                Some(at) => at,
-                None => next.entry(routed.tp).or_insert(end_of(tx, routed.tp)?),
+            let end = match ends.get_mut(&routed.tp) {
+                Some(end) => end,
+                None => ends.entry(routed.tp).or_insert(end_of(tx, routed.tp)?),
             };
+            end.time = end.time.max(self.now);
             let record = &routed.record;
             tx.execute(
                 INSERT,
                 &[
-                    Value::Int(position(routed.tp, *at)),
-                    Value::Int(self.now.millis()),
+                    Value::Int(position(routed.tp, end.offset)),
+                    Value::Int(end.time.millis()),
                     Value::from(record.key.clone()),
                     Value::Bytes(codec::encode(&record.headers)),
                     Value::from(record.value.clone()),
@@ -108,41 +110,52 @@ impl Job for Append {
                 at: Position {
                     topic: Arc::clone(&routed.topic),
                     partition: routed.partition,
-                    offset: *at,
+                    offset: end.offset,
                 },
-                timestamp: self.now,
+                timestamp: end.time,
                 key: record.key.clone(),
                 headers: record.headers.clone(),
                 value: record.value.clone(),
             }));
-            *at += 1;
+            end.offset += 1;
         }
         Ok(())
     }
 
     fn done(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { shared, appended, reply, .. } = *self;
         let outcome = outcome.map(|()| {
-            let mut state = self.shared.state();
-            for record in &self.appended {
+            let mut state = shared.state();
+            for record in &appended {
                 if let Some(topic) = state.topics.get_mut(&record.at.topic) {
                     topic.partitions[record.at.partition as usize].push(Arc::clone(record));
                 }
             }
             drop(state);
-            self.shared.pulse.give();
-            self.appended.iter().map(|record| record.at.clone()).collect()
+            shared.pulse.give();
+            appended.iter().map(|record| record.at.clone()).collect()
         });
-        let _ = self.reply.send(outcome);
+        // Whoever gets the answer may be the last to know the log, and close it.
+        drop(shared);
+        let _ = reply.send(outcome);
     }
 }
 
-/// The next offset of a partition, from the table itself: a rolled-back append leaves no gap.
-fn end_of(tx: &Tx<'_>, tp: u64) -> Result<u64, StoreError> {
+/// Where a partition ends: the next offset, and the time of the last record. Times never fall
+/// within a partition, even if the clock does: finding a record by its time relies on it.
+struct End {
+    offset: u64,
+    time: Timestamp,
+}
+
+/// From the table itself: a rolled-back append leaves no gap.
+fn end_of(tx: &Tx<'_>, tp: u64) -> Result<End, StoreError> {
     let bounds = [Value::Int(position(tp, 0)), Value::Int(position(tp + 1, 0) - 1)];
-    let last = tx.query(LAST, &bounds)?;
-    if let Some(Value::Int(last)) = last.first().and_then(|row| row.0.first()) {
-        return Ok(offset(*last) + 1);
+    if let Some(last) = tx.query(LAST, &bounds)?.first() {
+        let time = Timestamp::from_millis(last.int(1)?);
+        return Ok(End { offset: offset(last.int(0)?) + 1, time });
     }
     let start = tx.query(START, &[Value::Int(tp as i64)])?;
-    start.first().map_or(Ok(0), |row| row.int(0).map(|n| n as u64))
+    let offset = start.first().map_or(Ok(0), |row| row.int(0))? as u64;
+    Ok(End { offset, time: Timestamp::default() })
 }

@@ -23,27 +23,45 @@ struct Group {
     members: BTreeMap<u64, Vec<(Arc<str>, u32)>>,
     /// Counts changes of membership.
     generation: u64,
+    owners: BTreeMap<PartitionKey, Owner>,
     committed: BTreeMap<PartitionKey, u64>,
+}
+
+/// Who reads a partition, and since which generation without a break.
+#[derive(Clone, Copy)]
+struct Owner {
+    member: u64,
+    since: u64,
 }
 
 impl Group {
     /// Every partition goes to one of the members that subscribed to its topic, in turn.
-    fn assignment(&self, member: u64) -> Vec<PartitionKey> {
-        let mut mine = vec![];
-        for (topic, count) in self.members.get(&member).into_iter().flatten() {
-            let subscribed = |topics: &Vec<(Arc<str>, u32)>| topics.iter().any(|(t, _)| t == topic);
-            let sharing: Vec<u64> = self
-                .members
-                .iter()
-                .filter(|(_, topics)| subscribed(topics))
-                .map(|(id, _)| *id)
-                .collect();
-            let owner = |partition: u32| sharing[partition as usize % sharing.len()];
-            let owned = (0..*count).filter(|p| owner(*p) == member);
-            mine.extend(owned.map(|p| (Arc::clone(topic), p)));
+    fn rebalance(&mut self) {
+        self.generation += 1;
+        let mut sharing: BTreeMap<(Arc<str>, u32), Vec<u64>> = BTreeMap::new();
+        for (member, topics) in &self.members {
+            for topic in topics {
+                sharing.entry(topic.clone()).or_default().push(*member);
+            }
         }
-        mine
+        let before = std::mem::take(&mut self.owners);
+        for ((topic, count), members) in sharing {
+            for partition in 0..count {
+                let key = (Arc::clone(&topic), partition);
+                let member = members[partition as usize % members.len()];
+                let same = before.get(&key).filter(|owner| owner.member == member);
+                let since = same.map_or(self.generation, |owner| owner.since);
+                self.owners.insert(key, Owner { member, since });
+            }
+        }
     }
+}
+
+/// What a member is told when it joins.
+#[derive(Clone, Copy)]
+pub(super) struct Joined {
+    member: u64,
+    generation: u64,
 }
 
 impl Groups {
@@ -53,18 +71,18 @@ impl Groups {
         group.committed.insert((topic.into(), partition), committed);
     }
 
-    pub(super) fn join(&mut self, group: &str, topics: Vec<(Arc<str>, u32)>) -> u64 {
+    pub(super) fn join(&mut self, group: &str, topics: Vec<(Arc<str>, u32)>) -> Joined {
         self.next_member += 1;
         let group = self.groups.entry(group.to_owned()).or_default();
         group.members.insert(self.next_member, topics);
-        group.generation += 1;
-        self.next_member
+        group.rebalance();
+        Joined { member: self.next_member, generation: group.generation }
     }
 
     fn leave(&mut self, group: &str, member: u64) {
         if let Some(group) = self.groups.get_mut(group) {
             group.members.remove(&member);
-            group.generation += 1;
+            group.rebalance();
         }
     }
 
@@ -82,7 +100,8 @@ impl Groups {
         self.groups.values().filter(reads).map(committed).min()
     }
 
-    pub(super) fn offsets(&self, end: impl Fn(&str, u32) -> Option<u64>) -> Vec<GroupOffset> {
+    /// How far every group is; `unread` counts a partition's records from an offset on.
+    pub(super) fn offsets(&self, unread: impl Fn(&str, u32, u64) -> u64) -> Vec<GroupOffset> {
         let mut all = vec![];
         for (name, group) in &self.groups {
             let mut offsets = group.committed.clone();
@@ -95,7 +114,7 @@ impl Groups {
                 group: name.clone(),
                 partition,
                 committed,
-                lag: end(&topic, partition).unwrap_or(committed).saturating_sub(committed),
+                lag: unread(&topic, partition, committed),
                 active: !group.members.is_empty(),
                 topic: topic.to_string(),
             }));
@@ -109,6 +128,7 @@ pub(super) struct Member {
     shared: Arc<Shared>,
     group: String,
     id: u64,
+    /// The change of membership that was taken up last.
     generation: u64,
     /// The next offset to hand out, of each partition that is ours.
     cursors: BTreeMap<PartitionKey, u64>,
@@ -117,25 +137,43 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(shared: Arc<Shared>, group: String, id: u64) -> Self {
-        Self { shared, group, id, generation: 0, cursors: BTreeMap::new(), turn: 0 }
+    pub(super) fn new(shared: Arc<Shared>, group: String, joined: Joined) -> Self {
+        let Joined { member: id, generation } = joined;
+        let mut member = Self { shared, group, id, generation, cursors: BTreeMap::new(), turn: 0 };
+        member.take_up();
+        member
     }
 
-    /// Takes up a change of membership: new partitions start where the group committed.
-    fn refresh(&mut self) {
+    /// Takes up the assignment: what was ours all the time goes on, the rest starts where the group
+    /// committed.
+    fn take_up(&mut self) {
         let state = self.shared.state();
         let Some(group) = state.groups.groups.get(&self.group) else { return };
-        if group.generation == self.generation {
-            return;
+        let mut cursors = BTreeMap::new();
+        for (key, owner) in group.owners.iter().filter(|(_, owner)| owner.member == self.id) {
+            let start = group.committed.get(key).copied().unwrap_or(0);
+            let at = self.cursors.get(key).copied().filter(|_| owner.since <= self.generation);
+            cursors.insert(key.clone(), at.unwrap_or(start));
         }
         self.generation = group.generation;
-        let mut cursors = BTreeMap::new();
-        for key in group.assignment(self.id) {
-            let start = group.committed.get(&key).copied().unwrap_or(0);
-            let at = self.cursors.get(&key).copied().unwrap_or(start);
-            cursors.insert(key, at);
-        }
         self.cursors = cursors;
+    }
+
+    fn refresh(&mut self) {
+        let state = self.shared.state();
+        let newest = state.groups.groups.get(&self.group).map(|group| group.generation);
+        drop(state);
+        if newest != Some(self.generation) {
+            self.take_up();
+        }
+    }
+
+    /// Whether the partition is ours, and has been since the last poll.
+    fn owns(&self, at: &Position) -> bool {
+        let key = (Arc::clone(&at.topic), at.partition);
+        let state = self.shared.state();
+        let owner = state.groups.groups.get(&self.group).and_then(|group| group.owners.get(&key));
+        owner.is_some_and(|owner| owner.member == self.id && owner.since <= self.generation)
     }
 
     fn take(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
@@ -175,10 +213,7 @@ impl Subscription for Member {
     }
 
     async fn commit(&mut self, next: &[Position]) -> Result<(), BusError> {
-        self.refresh();
-        let ours =
-            |at: &&Position| self.cursors.contains_key(&(Arc::clone(&at.topic), at.partition));
-        if let Some(lost) = next.iter().find(|at| !ours(at)) {
+        if let Some(lost) = next.iter().find(|at| !self.owns(at)) {
             return Err(BusError::Fenced(format!("{}/{}", lost.topic, lost.partition)));
         }
         commit(&self.shared, &self.group, next).await

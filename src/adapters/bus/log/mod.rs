@@ -60,22 +60,28 @@ struct Topic {
     partitions: Vec<Partition>,
 }
 
+impl State {
+    fn partition(&self, topic: &str, partition: u32) -> Result<&Partition, BusError> {
+        let found = self.topics.get(topic).and_then(|t| t.partitions.get(partition as usize));
+        found.ok_or_else(|| BusError::Unknown(format!("{topic}/{partition}")))
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn write(&self, batch: Batch) -> Result<(), BusError> {
-        self.run(move |tx| batch.writes.iter().try_for_each(|w| tx.run(w))).await
-    }
-
-    /// Runs `work` as a job of the journal.
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    /// Runs `task` as a job of the journal. Once it is committed, `note` takes up what came of it:
+    /// in commit order, and even if nobody waits for it any more.
+    async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        task: impl FnMut(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        note: impl FnOnce(&mut State, &T) + Send + 'static,
     ) -> Result<T, BusError> {
         let (reply, outcome) = oneshot::channel();
-        self.journal.submit(Box::new(Work { task: work, output: None, reply }));
+        let shared = Arc::clone(self);
+        self.journal.submit(Box::new(Change { shared, task, output: None, note, reply }));
         match outcome.await {
             Ok(outcome) => outcome.map_err(bus_error),
             Err(_) => Err(BusError::Unavailable("the log is closed".into())),
@@ -83,22 +89,35 @@ impl Shared {
     }
 }
 
-struct Work<T, F> {
+struct Change<T, F, N> {
+    shared: Arc<Shared>,
     task: F,
     output: Option<T>,
+    note: N,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send> Job for Work<T, F> {
+impl<T, F, N> Job for Change<T, F, N>
+where
+    T: Send,
+    F: FnMut(&Tx<'_>) -> Result<T, StoreError> + Send,
+    N: FnOnce(&mut State, &T) + Send,
+{
     fn apply(&mut self, tx: &Tx<'_>) -> Result<(), StoreError> {
         self.output = Some((self.task)(tx)?);
         Ok(())
     }
 
     fn done(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Self { output, reply, .. } = *self;
+        let Self { shared, output, note, reply, .. } = *self;
         let lost = || StoreError::Broken("a finished job has no output".into());
-        let _ = reply.send(outcome.and_then(|()| output.ok_or_else(lost)));
+        let outcome = outcome.and_then(|()| output.ok_or_else(lost));
+        if let Ok(output) = &outcome {
+            note(&mut shared.state(), output);
+        }
+        // Whoever gets the answer may be the last to know the log, and close it.
+        drop(shared);
+        let _ = reply.send(outcome);
     }
 }
 
@@ -181,10 +200,10 @@ impl EventBus for EmbeddedLog {
                 .ok_or_else(|| BusError::Unknown((*name).to_owned()))?;
             joined.push((Arc::clone(name), topic.partitions.len() as u32));
         }
-        let id = state.groups.join(group, joined);
+        let joined = state.groups.join(group, joined);
         drop(state);
         self.shared.pulse.give();
-        Ok(Box::new(Member::new(Arc::clone(&self.shared), group.to_owned(), id)))
+        Ok(Box::new(Member::new(Arc::clone(&self.shared), group.to_owned(), joined)))
     }
 
     async fn read(&self, from: &Position, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
@@ -213,11 +232,10 @@ impl EventBus for EmbeddedLog {
 
     async fn groups(&self) -> Result<Vec<GroupOffset>, BusError> {
         let state = self.shared.state();
-        let end = |topic: &str, partition: u32| {
-            let topic = state.topics.get(topic)?;
-            topic.partitions.get(partition as usize).map(|p| p.end)
+        let unread = |topic: &str, partition: u32, next: u64| {
+            state.partition(topic, partition).map_or(0, |p| p.end.saturating_sub(next.max(p.start)))
         };
-        Ok(state.groups.offsets(end))
+        Ok(state.groups.offsets(unread))
     }
 
     async fn create_topic(
@@ -226,40 +244,56 @@ impl EventBus for EmbeddedLog {
         partitions: u32,
         retention: Option<Duration>,
     ) -> Result<bool, BusError> {
-        if let Some(existing) = self.shared.state().topics.get(topic) {
-            let found = existing.partitions.len();
-            if found != partitions as usize {
-                let text = format!("topic {topic} has {found} partitions, not {partitions}");
-                return Err(BusError::Broken(text));
-            }
-            return Ok(false);
+        let (name, noted) = (topic.to_owned(), topic.to_owned());
+        let created = self.shared.change(
+            move |tx| create(tx, &name, partitions, retention),
+            move |state, tps| {
+                if let Some(tps) = tps {
+                    let partitions = tps.iter().map(|tp| Partition::load(*tp, 0, None)).collect();
+                    state.topics.insert(noted.into(), Topic { retention, partitions });
+                }
+            },
+        );
+        if created.await?.is_some() {
+            return Ok(true);
         }
-        let name = topic.to_owned();
-        let tps = self.shared.run(move |tx| create(tx, &name, partitions, retention)).await?;
-        let partitions = tps.into_iter().map(|tp| Partition::load(tp, 0, None)).collect();
-        self.shared.state().topics.insert(topic.into(), Topic { retention, partitions });
-        Ok(true)
+        let found = self.shared.state().topics.get(topic).map_or(0, |topic| topic.partitions.len());
+        if found != partitions as usize {
+            let text = format!("topic {topic} has {found} partitions, not {partitions}");
+            return Err(BusError::Broken(text));
+        }
+        Ok(false)
     }
 
     async fn set_offsets(&self, group: &str, next: &[Position]) -> Result<(), BusError> {
-        if self.shared.state().groups.is_active(group) {
-            return Err(BusError::GroupActive(group.to_owned()));
+        {
+            let state = self.shared.state();
+            for at in next {
+                state.partition(&at.topic, at.partition)?;
+            }
+            if state.groups.is_active(group) {
+                return Err(BusError::GroupActive(group.to_owned()));
+            }
         }
         commit(&self.shared, group, next).await
     }
 }
 
+/// The new partitions' names in positions; none if there is such a topic.
 fn create(
     tx: &Tx<'_>,
     topic: &str,
     partitions: u32,
     retention: Option<Duration>,
-) -> Result<Vec<u64>, StoreError> {
+) -> Result<Option<Vec<u64>>, StoreError> {
     let retention_ms = retention.map(|r| r.as_millis() as i64);
-    tx.execute(
-        "insert into log_topics (topic, retention_ms) values (?1, ?2)",
+    let created = tx.execute(
+        "insert into log_topics (topic, retention_ms) values (?1, ?2) on conflict do nothing",
         &[topic.into(), retention_ms.into()],
     )?;
+    if created == 0 {
+        return Ok(None);
+    }
     for partition in 0..partitions {
         tx.execute(
             "insert into log_partitions (topic, partition, start_offset) values (?1, ?2, 0)",
@@ -270,7 +304,7 @@ fn create(
         "select tp from log_partitions where topic = ?1 order by partition",
         &[topic.into()],
     )?;
-    rows.iter().map(|row| Ok(row.int(0)? as u64)).collect()
+    rows.iter().map(|row| Ok(row.int(0)? as u64)).collect::<Result<_, _>>().map(Some)
 }
 
 async fn commit(shared: &Arc<Shared>, group: &str, next: &[Position]) -> Result<(), BusError> {
@@ -282,10 +316,15 @@ async fn commit(shared: &Arc<Shared>, group: &str, next: &[Position]) -> Result<
             values![group, at.topic.as_ref(), at.partition, at.offset as i64, now],
         );
     }
-    shared.write(batch).await?;
-    let mut state = shared.state();
-    for at in next {
-        state.groups.restore(group, &at.topic, at.partition, at.offset);
-    }
-    Ok(())
+    let (group, next) = (group.to_owned(), next.to_vec());
+    shared
+        .change(
+            move |tx| batch.writes.iter().try_for_each(|write| tx.run(write)),
+            move |state, ()| {
+                for at in &next {
+                    state.groups.restore(&group, &at.topic, at.partition, at.offset);
+                }
+            },
+        )
+        .await
 }

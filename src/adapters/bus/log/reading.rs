@@ -22,11 +22,7 @@ pub(super) fn read(
 ) -> Result<Vec<Arc<Record>>, BusError> {
     let (tp, first, end) = {
         let state = shared.state();
-        let partition = state
-            .topics
-            .get(&from.topic)
-            .and_then(|topic| topic.partitions.get(from.partition as usize))
-            .ok_or_else(|| BusError::Unknown(format!("{}/{}", from.topic, from.partition)))?;
+        let partition = state.partition(&from.topic, from.partition)?;
         let first = from.offset.max(partition.start);
         if first >= partition.end || max == 0 {
             return Ok(vec![]);
@@ -68,8 +64,7 @@ pub(super) fn offset_at(
 ) -> Result<u64, BusError> {
     let (tp, start, end) = {
         let state = shared.state();
-        let found = state.topics.get(topic).and_then(|t| t.partitions.get(partition as usize));
-        let found = found.ok_or_else(|| BusError::Unknown(format!("{topic}/{partition}")))?;
+        let found = state.partition(topic, partition)?;
         (found.tp, found.start, found.end)
     };
     let (mut low, mut high) = (start, end);

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::partition::position;
-use super::{Shared, reading};
+use super::{Shared, State, reading};
+use crate::adapters::sqlite::Tx;
 use crate::ports::bus::BusError;
 
 /// Records removed per job: some milliseconds of the writer's time.
@@ -25,21 +26,23 @@ pub(super) async fn prune(shared: &Arc<Shared>) -> Result<u64, BusError> {
         while at < due.keep_from {
             let to = due.keep_from.min(at + STEP);
             let (tp, first, last) = (due.tp, position(due.tp, at), position(due.tp, to) - 1);
-            shared
-                .run(move |tx| {
-                    tx.execute(
-                        "delete from log_records where position between ?1 and ?2",
-                        &[first.into(), last.into()],
-                    )?;
-                    tx.execute(
-                        "update log_partitions set start_offset = ?2 where tp = ?1",
-                        &[(tp as i64).into(), (to as i64).into()],
-                    )
-                })
-                .await?;
-            if let Some(topic) = shared.state().topics.get_mut(&due.topic) {
-                topic.partitions[due.partition as usize].start = to;
-            }
+            let (topic, partition) = (Arc::clone(&due.topic), due.partition as usize);
+            let task = move |tx: &Tx<'_>| {
+                tx.execute(
+                    "delete from log_records where position between ?1 and ?2",
+                    &[first.into(), last.into()],
+                )?;
+                tx.execute(
+                    "update log_partitions set start_offset = ?2 where tp = ?1",
+                    &[(tp as i64).into(), (to as i64).into()],
+                )
+            };
+            let note = move |state: &mut State, _: &usize| {
+                if let Some(topic) = state.topics.get_mut(&topic) {
+                    topic.partitions[partition].start = to;
+                }
+            };
+            shared.change(task, note).await?;
             removed += to - at;
             at = to;
         }

@@ -1,0 +1,292 @@
+//! The contract of the holds.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecom::adapters::holds::MemoryHolds;
+use ecom::domain::{OrderId, ProductId, Quantity, Timestamp};
+use ecom::events::inventory::Units;
+use ecom::ports::holds::{Held, Hold, Holds, HoldsError, Short};
+
+use super::env::{self, Env};
+
+suite! {
+    in_memory: super::in_memory;
+    {
+        nothing_is_answered_before_the_first_rebuild,
+        all_lines_are_held_or_none,
+        who_is_short_is_told_of_every_line,
+        nothing_of_an_unknown_product_is_free,
+        holds_of_one_call_are_taken_in_order,
+        two_holders_race_for_the_last_unit,
+        a_hold_lapses_at_its_time_and_not_before,
+        expiring_counts_what_lapsed,
+        holding_twice_is_holding_once,
+        a_hold_is_replaced_by_a_smaller_or_larger_one,
+        what_cannot_be_replaced_is_kept,
+        releasing_gives_back_once,
+        consuming_shrinks_the_stock_and_ends_the_hold,
+        stock_is_adjusted_by_what_came_and_went,
+        a_rebuild_starts_over,
+    }
+}
+
+const T0: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+const TTL: Duration = Duration::from_secs(180);
+const MS: Duration = Duration::from_millis(1);
+
+fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
+    env::simulated(|env| case(Rig { holds: Arc::new(MemoryHolds::default()), env }));
+}
+
+/// Holds that have lost everything. They are told the time with every call.
+struct Rig {
+    holds: Arc<dyn Holds>,
+    env: Env,
+}
+
+impl Rig {
+    async fn stock(&self, stock: &[(&str, i64)]) {
+        let stock: Vec<_> = stock.iter().map(|(p, units)| (product(p), *units)).collect();
+        self.holds.rebuild(&stock, &[]).await.unwrap();
+    }
+
+    async fn hold(&self, order: &str, units: &[(&str, u32)]) -> Held {
+        self.hold_at(order, units, T0).await
+    }
+
+    async fn hold_at(&self, order: &str, units: &[(&str, u32)], now: Timestamp) -> Held {
+        let held = self.holds.hold(&[hold(order, units, now + TTL)], now).await.unwrap();
+        let [held] = held.try_into().expect("one answer for one hold");
+        held
+    }
+
+    async fn release(&self, name: &str) {
+        self.holds.release(&[order(name)]).await.unwrap();
+    }
+
+    /// Product, stock and held units of every product.
+    async fn levels(&self) -> Vec<(String, i64, i64)> {
+        let levels = self.holds.levels().await.unwrap();
+        levels.into_iter().map(|l| (l.product_id.as_str().to_owned(), l.stock, l.held)).collect()
+    }
+}
+
+fn order(name: &str) -> OrderId {
+    format!("ORD-{name}").parse().unwrap()
+}
+
+fn product(name: &str) -> ProductId {
+    name.parse().unwrap()
+}
+
+fn units(units: &[(&str, u32)]) -> Vec<Units> {
+    let one = |(name, quantity): &(&str, u32)| Units {
+        product_id: product(name),
+        quantity: Quantity::new(*quantity).unwrap(),
+    };
+    units.iter().map(one).collect()
+}
+
+fn hold(name: &str, lines: &[(&str, u32)], expires_at: Timestamp) -> Hold {
+    Hold { order_id: order(name), units: units(lines), expires_at }
+}
+
+fn short(lines: &[(&str, u64)]) -> Held {
+    let one = |(name, available): &(&str, u64)| Short {
+        product_id: product(name),
+        available: *available,
+    };
+    Err(lines.iter().map(one).collect())
+}
+
+fn level(name: &str, stock: i64, held: i64) -> (String, i64, i64) {
+    (name.to_owned(), stock, held)
+}
+
+async fn nothing_is_answered_before_the_first_rebuild(rig: Rig) {
+    let holds = rig.holds.as_ref();
+    let attempts = [
+        holds.hold(&[hold("a", &[("P", 1)], T0 + TTL)], T0).await.map(drop),
+        holds.consume(&[(order("a"), units(&[("P", 1)]))]).await,
+        holds.release(&[order("a")]).await,
+        holds.adjust(&[(product("P"), 1)]).await,
+        holds.expire(T0).await.map(drop),
+        holds.levels().await.map(drop),
+    ];
+    for (n, attempt) in attempts.into_iter().enumerate() {
+        let error = attempt.unwrap_err();
+        assert_eq!(error, HoldsError::NotReady, "attempt {n}");
+        assert!(error.is_transient());
+    }
+    rig.stock(&[]).await;
+    assert_eq!(rig.levels().await, []);
+}
+
+async fn all_lines_are_held_or_none(rig: Rig) {
+    rig.stock(&[("P", 5), ("Q", 1)]).await;
+    assert_eq!(rig.hold("a", &[("P", 2), ("Q", 2)]).await, short(&[("Q", 1)]));
+    assert_eq!(rig.levels().await, [level("P", 5, 0), level("Q", 1, 0)], "nothing is held");
+    assert_eq!(rig.hold("a", &[("P", 5), ("Q", 1)]).await, Ok(()));
+    assert_eq!(rig.levels().await, [level("P", 5, 5), level("Q", 1, 1)]);
+    assert_eq!(rig.hold("b", &[("P", 1)]).await, short(&[("P", 0)]));
+}
+
+async fn who_is_short_is_told_of_every_line(rig: Rig) {
+    rig.stock(&[("P", 3), ("Q", 9), ("R", 0)]).await;
+    rig.hold("a", &[("P", 1)]).await.unwrap();
+    let refused = rig.hold("b", &[("P", 3), ("Q", 9), ("R", 1)]).await;
+    assert_eq!(refused, short(&[("P", 2), ("R", 0)]));
+}
+
+async fn nothing_of_an_unknown_product_is_free(rig: Rig) {
+    rig.stock(&[("P", 3)]).await;
+    assert_eq!(rig.hold("a", &[("P", 1), ("X", 1)]).await, short(&[("X", 0)]));
+    assert_eq!(rig.levels().await, [level("P", 3, 0)], "and it stays unknown");
+}
+
+async fn holds_of_one_call_are_taken_in_order(rig: Rig) {
+    rig.stock(&[("P", 3)]).await;
+    let wanted = [
+        hold("a", &[("P", 2)], T0 + TTL),
+        hold("b", &[("P", 2)], T0 + TTL),
+        hold("c", &[("P", 1)], T0 + TTL),
+        hold("a", &[("P", 1)], T0 + TTL),
+    ];
+    let held = rig.holds.hold(&wanted, T0).await.unwrap();
+    assert_eq!(held, [Ok(()), short(&[("P", 1)]), Ok(()), Ok(())]);
+    assert_eq!(rig.levels().await, [level("P", 3, 2)]);
+    assert_eq!(rig.holds.hold(&[], T0).await.unwrap(), []);
+}
+
+async fn two_holders_race_for_the_last_unit(rig: Rig) {
+    rig.stock(&[("P", 1), ("Q", 7)]).await;
+    let race = |name: &'static str| {
+        let holds = Arc::clone(&rig.holds);
+        move |n: u32| async move {
+            let wanted = hold(&format!("{name}{n}"), &[(name, 1)], T0 + TTL);
+            holds.hold(&[wanted], T0).await.unwrap().remove(0).is_ok()
+        }
+    };
+    for (name, racers, stock) in [("P", 2, 1), ("Q", 20, 7)] {
+        let won = rig.env.at_once((0..racers).map(|n| race(name)(n))).await;
+        assert_eq!(won.iter().filter(|won| **won).count(), stock, "of {name}");
+    }
+    assert_eq!(rig.levels().await, [level("P", 1, 1), level("Q", 7, 7)]);
+}
+
+async fn a_hold_lapses_at_its_time_and_not_before(rig: Rig) {
+    rig.stock(&[("P", 1)]).await;
+    rig.hold("a", &[("P", 1)]).await.unwrap();
+    let edge = T0 + TTL;
+    assert_eq!(rig.hold_at("b", &[("P", 1)], edge - MS).await, short(&[("P", 0)]));
+    assert_eq!(rig.hold_at("b", &[("P", 1)], edge).await, Ok(()));
+    rig.release("a").await;
+    assert_eq!(rig.levels().await, [level("P", 1, 1)], "what lapsed is not given back again");
+}
+
+async fn expiring_counts_what_lapsed(rig: Rig) {
+    rig.stock(&[("P", 9)]).await;
+    for (n, name) in (0u32..).zip(["a", "b", "c"]) {
+        rig.hold_at(name, &[("P", 2)], T0 + MS * n).await.unwrap();
+    }
+    let edge = T0 + TTL;
+    assert_eq!(rig.holds.expire(edge - MS).await.unwrap(), 0);
+    assert_eq!(rig.levels().await, [level("P", 9, 6)]);
+    assert_eq!(rig.holds.expire(edge).await.unwrap(), 1);
+    assert_eq!(rig.levels().await, [level("P", 9, 4)]);
+    assert_eq!(rig.holds.expire(edge + TTL).await.unwrap(), 2);
+    assert_eq!(rig.holds.expire(edge + TTL).await.unwrap(), 0);
+    assert_eq!(rig.levels().await, [level("P", 9, 0)]);
+}
+
+async fn holding_twice_is_holding_once(rig: Rig) {
+    rig.stock(&[("P", 2)]).await;
+    for _ in 0..3 {
+        assert_eq!(rig.hold("a", &[("P", 2)]).await, Ok(()), "its own units are free for it");
+    }
+    assert_eq!(rig.levels().await, [level("P", 2, 2)]);
+    let later = T0 + TTL / 2;
+    rig.hold_at("a", &[("P", 2)], later).await.unwrap();
+    assert_eq!(rig.holds.expire(later + TTL - MS).await.unwrap(), 0, "it was prolonged");
+    assert_eq!(rig.holds.expire(later + TTL).await.unwrap(), 1);
+}
+
+async fn a_hold_is_replaced_by_a_smaller_or_larger_one(rig: Rig) {
+    rig.stock(&[("P", 5), ("Q", 5)]).await;
+    rig.hold("a", &[("P", 2)]).await.unwrap();
+    rig.hold("a", &[("P", 5)]).await.unwrap();
+    assert_eq!(rig.levels().await, [level("P", 5, 5), level("Q", 5, 0)]);
+    rig.hold("a", &[("P", 1), ("Q", 1)]).await.unwrap();
+    assert_eq!(rig.levels().await, [level("P", 5, 1), level("Q", 5, 1)]);
+    rig.hold("a", &[("Q", 2)]).await.unwrap();
+    assert_eq!(rig.levels().await, [level("P", 5, 0), level("Q", 5, 2)]);
+}
+
+async fn what_cannot_be_replaced_is_kept(rig: Rig) {
+    rig.stock(&[("P", 5)]).await;
+    rig.hold("a", &[("P", 2)]).await.unwrap();
+    rig.hold("b", &[("P", 1)]).await.unwrap();
+    let later = T0 + TTL / 2;
+    assert_eq!(rig.hold_at("a", &[("P", 5)], later).await, short(&[("P", 4)]));
+    assert_eq!(rig.levels().await, [level("P", 5, 3)]);
+    assert_eq!(rig.holds.expire(T0 + TTL).await.unwrap(), 2, "nor is it prolonged");
+}
+
+async fn releasing_gives_back_once(rig: Rig) {
+    rig.stock(&[("P", 5)]).await;
+    rig.hold("a", &[("P", 2)]).await.unwrap();
+    rig.hold("b", &[("P", 3)]).await.unwrap();
+    for _ in 0..3 {
+        rig.holds.release(&[order("a"), order("a"), order("nobody")]).await.unwrap();
+        assert_eq!(rig.levels().await, [level("P", 5, 3)]);
+    }
+    rig.hold("c", &[("P", 2)]).await.unwrap();
+    assert_eq!(rig.holds.expire(T0 + TTL).await.unwrap(), 2, "a released hold does not lapse");
+}
+
+async fn consuming_shrinks_the_stock_and_ends_the_hold(rig: Rig) {
+    rig.stock(&[("P", 5), ("Q", 5)]).await;
+    rig.hold("a", &[("P", 2), ("Q", 1)]).await.unwrap();
+    rig.hold("b", &[("P", 1)]).await.unwrap();
+    let taken = [
+        (order("a"), units(&[("P", 2), ("Q", 1)])),
+        // Its hold had lapsed; the units are gone all the same.
+        (order("late"), units(&[("Q", 3)])),
+    ];
+    rig.holds.consume(&taken).await.unwrap();
+    assert_eq!(rig.levels().await, [level("P", 3, 1), level("Q", 1, 0)]);
+    rig.release("a").await;
+    assert_eq!(rig.levels().await, [level("P", 3, 1), level("Q", 1, 0)], "nothing to give back");
+    assert_eq!(rig.hold("c", &[("P", 3)]).await, short(&[("P", 2)]));
+    assert_eq!(rig.hold("c", &[("P", 2), ("Q", 1)]).await, Ok(()));
+}
+
+async fn stock_is_adjusted_by_what_came_and_went(rig: Rig) {
+    rig.stock(&[("P", 1)]).await;
+    rig.hold("a", &[("P", 1)]).await.unwrap();
+    let changes = [(product("P"), 4), (product("N"), 2), (product("P"), -1)];
+    rig.holds.adjust(&changes).await.unwrap();
+    assert_eq!(rig.levels().await, [level("N", 2, 0), level("P", 4, 1)], "by product");
+    assert_eq!(rig.hold("b", &[("P", 3), ("N", 2)]).await, Ok(()));
+    rig.holds.adjust(&[(product("P"), -3)]).await.unwrap();
+    assert_eq!(rig.levels().await, [level("N", 2, 2), level("P", 1, 4)], "more held than there is");
+    assert_eq!(rig.hold("c", &[("P", 1)]).await, short(&[("P", 0)]));
+    rig.release("b").await;
+    assert_eq!(rig.hold("c", &[("P", 1)]).await, short(&[("P", 0)]));
+}
+
+async fn a_rebuild_starts_over(rig: Rig) {
+    rig.stock(&[("P", 5), ("Q", 5)]).await;
+    rig.hold("gone", &[("P", 5), ("Q", 5)]).await.unwrap();
+    let live = [hold("a", &[("P", 2)], T0 + TTL), hold("b", &[("P", 1), ("R", 1)], T0 + TTL)];
+    rig.holds.rebuild(&[(product("P"), 4), (product("R"), 1)], &live).await.unwrap();
+    assert_eq!(rig.levels().await, [level("P", 4, 3), level("R", 1, 1)]);
+    rig.release("gone").await;
+    assert_eq!(rig.levels().await, [level("P", 4, 3), level("R", 1, 1)]);
+    rig.release("b").await;
+    assert_eq!(rig.hold("c", &[("P", 2), ("R", 1)]).await, Ok(()));
+    assert_eq!(rig.holds.expire(T0 + TTL).await.unwrap(), 2, "rebuilt holds lapse like others");
+    assert_eq!(rig.levels().await, [level("P", 4, 0), level("R", 1, 0)]);
+}
