@@ -4,13 +4,14 @@
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::app::embedded::Environment;
 use crate::app::folder::ThrowAway;
-use crate::app::{DataFolder, Embedded, Settings};
+use crate::app::{DataFolder, Embedded, Settings, SystemClock};
+use crate::ports::Clock;
 use crate::ports::store::{Batch, Read};
 use crate::sim::figures::{Percentiles, micros_histogram};
 use crate::values;
@@ -92,15 +93,15 @@ pub async fn measure(settings: &Settings) -> anyhow::Result<FloorFigures> {
 fn fsyncs(folder: &ThrowAway) -> anyhow::Result<(f64, Percentiles)> {
     let mut file = File::create(folder.path().join("floor"))?;
     let mut took = micros_histogram();
-    let begun = Instant::now();
+    let clock = SystemClock::default();
     let page = [7; 4_096];
-    while begun.elapsed() < EACH {
-        let started = Instant::now();
+    while clock.elapsed() < EACH {
+        let started = clock.elapsed();
         file.write_all(&page)?;
         file.sync_data()?;
-        took.saturating_record(started.elapsed().as_micros() as u64);
+        took.saturating_record(clock.elapsed().saturating_sub(started).as_micros() as u64);
     }
-    Ok((took.len() as f64 / begun.elapsed().as_secs_f64(), Percentiles::of(&took)))
+    Ok((took.len() as f64 / clock.elapsed().as_secs_f64(), Percentiles::of(&took)))
 }
 
 /// Does `step`, which is worth `rows`, for a while; rows per second.
@@ -108,11 +109,11 @@ async fn repeat(
     rows: usize,
     mut step: impl AsyncFnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<f64> {
-    let begun = Instant::now();
+    let clock = SystemClock::default();
     let mut done = 0;
-    while begun.elapsed() < EACH {
+    while clock.elapsed() < EACH {
         step().await?;
         done += rows;
     }
-    Ok((done as f64 / begun.elapsed().as_secs_f64()).round())
+    Ok((done as f64 / clock.elapsed().as_secs_f64()).round())
 }

@@ -81,7 +81,8 @@ impl Bar {
     }
 }
 
-fn round(value: f64) -> f64 {
+/// To three digits after the point.
+pub(crate) fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use serde::Serialize;
@@ -14,7 +14,8 @@ use serde_json::{Value as Json, json};
 use super::{Bar, Bench, Measured};
 use crate::app::embedded::Environment;
 use crate::app::folder::ThrowAway;
-use crate::app::{DataFolder, Embedded, Settings, Shop};
+use crate::app::{DataFolder, Embedded, Settings, Shop, SystemClock};
+use crate::ports::Clock;
 use crate::ports::bus::NewRecord;
 
 /// How long an idle shop is watched, after it has come to rest.
@@ -56,7 +57,7 @@ struct RunFigures {
 
 /// Runs `ecom` with these arguments to its end and watches its memory.
 fn watched(args: &[&str]) -> anyhow::Result<RunFigures> {
-    let begun = Instant::now();
+    let clock = SystemClock::default();
     let mut child = ecom()?.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let pid = child.id();
     let ended = Arc::new(AtomicBool::new(false));
@@ -76,7 +77,7 @@ fn watched(args: &[&str]) -> anyhow::Result<RunFigures> {
     ended.store(true, Ordering::Relaxed);
     let memory_mib_max = watch.join().map_err(|_| anyhow!("the watch failed"))?;
     let status = child.wait()?;
-    let seconds = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
+    let seconds = (clock.elapsed().as_secs_f64() * 100.0).round() / 100.0;
     ensure!(status.success(), "`ecom {}` ended with {status}", args.join(" "));
     let full: Json = serde_json::from_str(&text).context("no report")?;
     let report = json!({
@@ -120,7 +121,7 @@ struct Serving(Child);
 impl Serving {
     /// Starts it; how long until it said that it is ready.
     fn start(data: &Path) -> anyhow::Result<(Self, Duration)> {
-        let begun = Instant::now();
+        let clock = SystemClock::default();
         let child = ecom()?
             .args(["serve", "--port-base", "0", "--log-level", "error", "--data"])
             .arg(data)
@@ -132,7 +133,7 @@ impl Serving {
         let stdout = serving.0.stdout.take().context("no stdout")?;
         BufReader::new(stdout).read_line(&mut line)?;
         ensure!(line.contains("http://"), "the shop did not get ready");
-        Ok((serving, begun.elapsed()))
+        Ok((serving, clock.elapsed()))
     }
 }
 
@@ -155,11 +156,11 @@ pub(super) fn idle() -> anyhow::Result<Measured> {
     let (serving, _) = Serving::start(folder.path())?;
     let pid = serving.0.id();
     std::thread::sleep(REST_AFTER);
-    let (cpu, begun) = (cpu_seconds(pid)?, Instant::now());
+    let (cpu, clock) = (cpu_seconds(pid)?, SystemClock::default());
     std::thread::sleep(IDLE_FOR);
     let cpu = cpu_seconds(pid)? - cpu;
     let figures = IdleFigures {
-        cpu_percent: (cpu / begun.elapsed().as_secs_f64() * 10_000.0).round() / 100.0,
+        cpu_percent: (cpu / clock.elapsed().as_secs_f64() * 10_000.0).round() / 100.0,
         memory_mib: memory_mib(pid, "VmRSS").context("the shop has ended")?,
     };
     let bars = vec![

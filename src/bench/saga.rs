@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::ground::{Ground, user_id};
+use super::round;
 use crate::domain::OrderId;
 use crate::ports::spawn::Task;
 use crate::services::cart::Contact;
@@ -157,7 +158,7 @@ impl Run {
 }
 
 async fn ask(client: &WireClient, n: usize) -> Result<OrderId, String> {
-    let call = Call::new("POST", &format!("/cart/{}/checkout", user_id(n)));
+    let call = Call::new("POST", format!("/cart/{}/checkout", user_id(n)));
     let reply = client.call(&call).await.map_err(|e| e.to_string())?;
     let body = reply.json();
     let order = body["order_id"].as_str().filter(|_| reply.status == 202);
@@ -203,10 +204,10 @@ pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<Sag
     let fsync_ms_p50 = f64::from(syncs.get(syncs.len() / 2).copied().unwrap_or(0)) / 1_000.0;
     let figures = SagaFigures {
         orders,
-        seconds,
-        orders_per_s: orders as f64 / seconds,
-        rows_per_order: per_order(after.0 - before.0),
-        fsyncs_per_order: per_order(after.1 - before.1),
+        seconds: round(seconds),
+        orders_per_s: round(orders as f64 / seconds),
+        rows_per_order: round(per_order(after.0 - before.0)),
+        fsyncs_per_order: round(per_order(after.1 - before.1)),
         fsync_ms_p50,
         checkout_ms: Percentiles::of(&lock(&run.checkout)),
         fulfilled_ms: Percentiles::of(&lock(&run.fulfilled)),

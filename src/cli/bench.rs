@@ -74,7 +74,7 @@ pub(super) fn run(args: &BenchArgs, settings: &Settings) -> anyhow::Result<Exit>
         output::say(format!("measuring {bench} …"));
         let measured = runtime.block_on(bench::run(bench, settings, &options))?;
         if args.output == Format::Text {
-            output::out(&text(&measured)?)?;
+            output::out(&text(&measured))?;
         }
         report.benches.push(measured);
     }
@@ -84,16 +84,14 @@ pub(super) fn run(args: &BenchArgs, settings: &Settings) -> anyhow::Result<Exit>
     Ok(Exit::Ok)
 }
 
-fn text(measured: &Measured) -> anyhow::Result<String> {
-    let mut text = format!("{}  {}\n", measured.name, measured.settings);
-    if let Some(figures) = measured.figures.as_object() {
-        for (name, value) in figures {
-            text.push_str(&format!("  {name:<22} {value}\n"));
-        }
+fn text(measured: &Measured) -> String {
+    let mut rows = vec![];
+    for (name, value) in measured.figures.as_object().into_iter().flatten() {
+        rows.push(vec![format!("  {name}"), value.to_string()]);
     }
     for bar in &measured.bars {
         let mark = if bar.met { "✓" } else { "✗" };
-        text.push_str(&format!("  {mark} {}: {}\n", bar.text, bar.value));
+        rows.push(vec![format!("  {mark} {}", bar.text), bar.value.to_string()]);
     }
-    Ok(text)
+    format!("{}  {}\n{}", measured.name, measured.settings, output::table(&rows))
 }

@@ -1,4 +1,6 @@
 //! Integration tests: one binary, so that the library is linked once.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should end")]
+#![allow(clippy::disallowed_methods, reason = "served shops live in real time")]
 
 //mod api;
 mod checker;

@@ -59,7 +59,8 @@ fn every_answered_checkout_settles_after_any_number_of_kills() {
     let mut shop_process = Served::start(&data, &[]);
     runtime().block_on(async {
         let customer = Customer::of(&shop_process);
-        for order in answered.lock().unwrap().iter() {
+        let orders = std::mem::take(&mut *answered.lock().unwrap());
+        for order in &orders {
             customer.ended(order).await;
         }
     });

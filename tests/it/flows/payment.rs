@@ -8,7 +8,7 @@ use ecom::app::Ports;
 use ecom::ports::Clock;
 
 use crate::harness::faults::{BusyMailer, SlowStore, TestGateway};
-use crate::harness::{settings, shop, shop_with};
+use crate::harness::{Verdicts, settings, shop, shop_with};
 
 fn with_gateway(ports: Ports, change: impl FnOnce(&mut TestGateway)) -> Ports {
     let mut gateway = TestGateway::new(&ports);
@@ -153,7 +153,6 @@ fn a_refund_refused_for_good_is_loud() {
         t.call("POST", &format!("/orders/{order}/cancel"), None).await;
         t.settle().await;
         assert_eq!(t.payment_status(&order).await, "REFUND_FAILED");
-        use crate::harness::Verdicts;
         let verdict = t.verdict().await;
         verdict.expect_failed(ecom::sim::check::Invariant::S9);
         verdict.expect_failed(ecom::sim::check::Invariant::L1);
