@@ -1,8 +1,8 @@
 //! Integration tests: one binary, so that the library is linked once.
 
-//mod api;
+mod api;
 //mod checker;
-//mod cli;
+mod cli;
 //mod contract;
 //mod crash;
 //mod delivery;
