@@ -46,11 +46,9 @@ pub struct InUse {
 impl DataFolder {
     /// Makes the folder if it is missing and takes it; an [`InUse`] error if another process has it.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .with_context(|| format!("cannot make the data folder {}", path.display()))?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+            format!("cannot make the data folder {}; name another with --data", path.display())
+        })?;
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
             .create(true)

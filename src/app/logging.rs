@@ -19,10 +19,14 @@ closed_set! {
     }
 }
 
+/// Reads a level or a filter.
+pub fn filter(level: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(level).map_err(|e| format!("{level:?} is no log filter: {e}"))
+}
+
 /// Starts logging; a second call changes nothing.
 pub fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level)
-        .map_err(|e| anyhow::anyhow!("log.level: {level:?} is no log filter: {e}"))?;
+    let filter = filter(level).map_err(anyhow::Error::msg)?;
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !terminal,

@@ -13,7 +13,7 @@ use crate::events::Topic;
 use crate::http::layers::{self, LayerDeps};
 use crate::http::listen::{self, Bound};
 use crate::http::{openapi, probes};
-use crate::ports::Signal;
+use crate::ports::{Signal, StoreError};
 use crate::runtime::effects::EffectRunner;
 use crate::runtime::janitor::Janitor;
 use crate::runtime::outbox::Relay;
@@ -28,6 +28,11 @@ use crate::services::notification::Notifications;
 use crate::services::order::Orders;
 use crate::services::payment::Payments;
 use crate::services::{Desk, Effects, Service, ServiceName};
+
+/// Longest wait for the first products to be on sale.
+const ON_SALE_MAX: Duration = Duration::from_secs(30);
+/// Pause between two looks whether they are.
+const ON_SALE_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 closed_set! {
     /// What listens on a port of its own.
@@ -163,6 +168,21 @@ impl Shop {
         let seeded =
             seeding::seed(&self.services.catalog, self.settings.serve.products, &mut dice).await;
         seeded.map_err(|e| anyhow::anyhow!("cannot create the first catalogue: {e:?}"))
+    }
+
+    /// Waits until that many products can be bought: the inventory hears of new ones a moment later
+    /// than the catalogue. Gives up after a while, since a shop with fewer products is one too.
+    pub async fn on_sale(&self, count: usize) -> Result<(), StoreError> {
+        let clock = &self.ports.clock;
+        let give_up = clock.elapsed() + ON_SALE_MAX;
+        loop {
+            let listed = self.services.inventory.listed("", count as u32).await?;
+            let ready = listed.iter().filter(|product| product.stock > 0).count();
+            if ready >= count || clock.elapsed() >= give_up {
+                return Ok(());
+            }
+            clock.sleep(ON_SALE_LOOK_EVERY).await;
+        }
     }
 
     /// Gets the services ready and starts every part.
@@ -329,15 +349,14 @@ impl Shop {
         };
         let api = layers::durable(api, Arc::clone(&self.ports.store));
         let deps = LayerDeps::new(Arc::clone(&self.meters), Arc::clone(&self.ports.clock));
-        let health = probes::health_route(listener.to_string());
+        let api = api.merge(probes::health_route(listener.to_string()));
         if listener != Listener::Gateway {
-            return layers::wrap(api.split_for_parts().0.merge(health), &deps);
+            return layers::wrap(api.split_for_parts().0, &deps);
         }
         let probes = probes::routes(self.health.clone(), Arc::clone(&self.meters));
         let all =
             OpenApiRouter::with_openapi(openapi::document()).merge(api).merge(probes).merge(extra);
-        let (router, document) = all.split_for_parts();
-        layers::wrap(router.merge(health).merge(openapi::routes(document)), &deps)
+        layers::wrap(openapi::publish(all), &deps)
     }
 
     /// Says stop and waits until what is under way is finished, for at most `limit`; the parts that

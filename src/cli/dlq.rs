@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::io::BufRead;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
 use super::output::Format;
 use super::reach::{Reach, failed};
@@ -204,10 +205,18 @@ async fn list(reach: &Reach, args: &ListArgs) -> anyhow::Result<Exit> {
 async fn show(reach: &Reach, args: &ShowArgs) -> anyhow::Result<Exit> {
     let detail = reach.ops.dead_letter(&args.id).await.map_err(failed)?;
     match args.output {
-        Format::Json => output::line(serde_json::to_string(&detail)?)?,
+        Format::Json => output::line(tagged(&detail, "dead_letter")?)?,
         Format::Text => output::out(&text(&detail))?,
     }
     Ok(Exit::Ok)
+}
+
+/// One JSON object that says what it is.
+fn tagged(what: &impl Serialize, kind: &str) -> serde_json::Result<serde_json::Value> {
+    let mut json = serde_json::to_value(what)?;
+    json["kind"] = kind.into();
+    json["schema_version"] = 1.into();
+    Ok(json)
 }
 
 fn text(detail: &DeadLetterDetail) -> String {
@@ -270,10 +279,7 @@ async fn replay(reach: &Reach, args: &ReplayArgs) -> anyhow::Result<Exit> {
     let report = reach.ops.replay(&request).await.map_err(failed)?;
     match args.output {
         Format::Json => {
-            let mut json = serde_json::to_value(&report)?;
-            json["kind"] = "replay_report".into();
-            json["schema_version"] = 1.into();
-            output::line(json)?;
+            output::line(tagged(&report, "replay_report")?)?;
         }
         Format::Text => told(&report, args.dry_run, reach.running)?,
     }

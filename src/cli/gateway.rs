@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::reach::{Reach, failed};
-use super::{DataArg, Exit, output};
+use super::{DataArg, Exit, output, share};
 use crate::app::Settings;
 
 #[derive(Debug, Subcommand)]
@@ -25,13 +25,13 @@ pub(super) struct ShowArgs {
 #[derive(Debug, Args)]
 pub(super) struct SetArgs {
     /// Share of charges that are captured.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     success: Option<f64>,
     /// Share of calls whose answer never comes.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     ambiguous: Option<f64>,
     /// Share of refund calls that fail for now.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     refund_failure: Option<f64>,
     /// Median time to answer, in ms.
     #[arg(long, value_name = "MS")]

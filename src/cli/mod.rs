@@ -39,7 +39,14 @@ struct Cli {
 #[derive(Debug, Args)]
 struct Global {
     /// Read this configuration file instead of the usual places.
-    #[arg(long, global = true, value_name = "FILE", env = "ECOM_CONFIG", help_heading = "Global")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ECOM_CONFIG",
+        hide_env_values = true,
+        help_heading = "Global"
+    )]
     config: Option<PathBuf>,
     /// Log lines for people or as JSON: auto, human or json.
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global")]
@@ -89,6 +96,12 @@ impl DataArg {
         let dir = self.data.as_ref().map(|dir| ("data", "data.dir", dir.display().to_string()));
         dir.into_iter().collect()
     }
+}
+
+/// Reads a share: a number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
 /// Flags that set a configuration key: name, key, value.

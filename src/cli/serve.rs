@@ -8,7 +8,8 @@ use anyhow::Context;
 use clap::Args;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Exit, FlagValues, output, signals};
+use super::signals::Signals;
+use super::{Exit, FlagValues, output};
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote};
 use crate::app::shop::Listener;
@@ -55,6 +56,7 @@ pub(super) fn run(_: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
 }
 
 async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
     let folder = DataFolder::open(&settings.data_dir()?)?;
     let bound = bind_all(settings).await?;
     let embedded = Embedded::open(&folder, settings, Environment::system())?;
@@ -63,6 +65,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     shop.create_topics().await?;
     shop.start().await?;
     let seeded = shop.seed_catalogue().await?;
+    shop.on_sale(seeded).await?;
     embedded.prune_log(&shop, settings.data.tidy_every.0);
     let addresses: Vec<(Listener, String)> =
         bound.iter().map(|(of, bound)| (*of, format!("http://{}", bound.address))).collect();
@@ -73,12 +76,12 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     let (pid, address) = (std::process::id(), addresses[0].1.clone());
     folder.leave_note(&ServerNote { pid, address, token })?;
     announce(&addresses, &folder, seeded)?;
-    let _ = signals::first().await?;
+    signals.next().await;
     output::say("finishing what is under way; once more ends at once");
     let late = tokio::select! {
         biased;
         late = shop.drain(DRAIN_MAX) => late,
-        never = signals::end_at_second() => match never? {},
+        never = signals.end_at_next() => match never {},
     };
     if !late.is_empty() {
         tracing::warn!(parts = late.join(", "), "not finished in time");

@@ -1,23 +1,37 @@
 //! Ctrl-C and SIGTERM: the first asks to finish, the second ends at once.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::convert::Infallible;
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, output};
 
-/// Waits for the first signal; how the process would have ended by it.
-pub(super) async fn first() -> anyhow::Result<Exit> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(tokio::select! {
-        biased;
-        _ = interrupt.recv() => Exit::Interrupted,
-        _ = terminate.recv() => Exit::Terminated,
-    })
+/// Both signals, from the moment on that this is made.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
-/// Ends the process at the next signal.
-pub(super) async fn end_at_second() -> anyhow::Result<std::convert::Infallible> {
-    let exit = first().await?;
-    output::say("stopped without finishing");
-    std::process::exit(exit.code().into());
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one; how the process would have ended by it.
+    pub(super) async fn next(&mut self) -> Exit {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+
+    /// Ends the process at the next one.
+    pub(super) async fn end_at_next(&mut self) -> Infallible {
+        let exit = self.next().await;
+        output::say("stopped without finishing");
+        std::process::exit(exit.code().into());
+    }
 }

@@ -1,6 +1,6 @@
 //! `ecom simulate`: shoppers, sellers, failing payments, and a verdict.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::exit::WithExit;
 use super::output::Format;
-use super::{Exit, FlagValues, output, progress, signals};
+use super::signals::Signals;
+use super::{Exit, FlagValues, output, progress, share};
 use crate::app::Settings;
 use crate::app::config::Period;
 use crate::app::system_randomness;
@@ -33,8 +34,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     users: u64,
     /// Sellers; without it, one per 250 shoppers.
-    #[arg(long)]
-    sellers: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=100_000))]
+    sellers: Option<u64>,
     /// Sessions start within this long.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     duration: Period,
@@ -48,10 +49,10 @@ pub(super) struct SimulateArgs {
     #[arg(long)]
     seed: Option<u64>,
     /// Share of payments that succeed.
-    #[arg(long, default_value_t = 0.8, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.8, value_name = "SHARE", value_parser = share)]
     payment_success: f64,
     /// Share of payments whose answer never comes; half of those were captured.
-    #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE", value_parser = share)]
     ambiguous: f64,
     /// Products in the catalogue.
     #[arg(long, default_value_t = 500, value_name = "N")]
@@ -63,7 +64,7 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["virtual_time", "check_determinism"])]
     data: Option<PathBuf>,
     /// Keep the throw-away folder.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["virtual_time", "check_determinism"])]
     keep: bool,
     /// Virtual time: the same seed gives the same run.
     #[arg(long = "virtual")]
@@ -104,7 +105,7 @@ impl SimulateArgs {
             None => self.duration.0,
         };
         let mut workload = Workload::of(self.users as usize, seed);
-        workload.sellers = self.sellers.unwrap_or(workload.sellers);
+        workload.sellers = self.sellers.map_or(workload.sellers, |sellers| sellers as usize);
         workload.think_scale = self.think_scale;
         workload.arrivals = arrivals;
         Ok(workload)
@@ -155,6 +156,10 @@ impl SimulateArgs {
 }
 
 pub(super) fn run(args: &SimulateArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    if let Some(file) = &args.out {
+        // Better now than after a long run.
+        write(file, "")?;
+    }
     let seed = args.seed.unwrap_or_else(|| system_randomness().stream("seed").below(1 << 32));
     let workload = args.workload(seed)?;
     let settings = args.settings(settings, seed)?;
@@ -201,13 +206,13 @@ fn in_virtual_time(args: &SimulateArgs, plan: virtual_time::Plan) -> anyhow::Res
 
 /// The report, or none if somebody lost patience.
 async fn live(args: &SimulateArgs, plan: Plan) -> anyhow::Result<Option<Report>> {
+    let mut signals = Signals::listen()?;
     let watch = Watch::default();
     let shown = progress::show(watch.clone(), args.users, args.quiet);
     tokio::select! {
         biased;
         report = live::run(plan, &watch) => report.map(Some),
-        stopped = signals::first() => {
-            stopped?;
+        _ = signals.next() => {
             output::say("stopped; nothing was checked");
             Ok(None)
         }
@@ -218,8 +223,7 @@ async fn live(args: &SimulateArgs, plan: Plan) -> anyhow::Result<Option<Report>>
 fn finish(args: &SimulateArgs, report: &Report) -> anyhow::Result<Exit> {
     let json = serde_json::to_string(report)?;
     if let Some(file) = &args.out {
-        std::fs::write(file, format!("{json}\n"))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        write(file, &format!("{json}\n"))?;
     }
     match args.output {
         Format::Text => output::out(&report.to_text())?,
@@ -234,6 +238,10 @@ fn finish(args: &SimulateArgs, report: &Report) -> anyhow::Result<Exit> {
         }
         _ => Ok(exit),
     }
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// How a command ends with this verdict.

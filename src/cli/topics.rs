@@ -8,7 +8,8 @@ use clap::{Args, Subcommand};
 use super::exit::WithExit;
 use super::output::Format;
 use super::reach::{Reach, failed};
-use super::{DataArg, Exit, output, signals};
+use super::signals::Signals;
+use super::{DataArg, Exit, output};
 use crate::app::Settings;
 use crate::app::SystemClock;
 use crate::ops::blob::Blob;
@@ -135,7 +136,7 @@ async fn tail(reach: &Reach, args: &TailArgs) -> anyhow::Result<Exit> {
         (None, None) => TailStart::Last(10),
     };
     let mut query = reach.ops.tail_start(&args.topic, &start).await.map_err(failed)?;
-    let clock = SystemClock::default();
+    let (clock, mut signals) = (SystemClock::default(), Signals::listen()?);
     let print = async {
         loop {
             let (records, next) = reach.ops.tail(&query).await.map_err(failed)?;
@@ -158,7 +159,7 @@ async fn tail(reach: &Reach, args: &TailArgs) -> anyhow::Result<Exit> {
     tokio::select! {
         biased;
         done = print => done,
-        stopped = signals::first() => stopped,
+        stopped = signals.next() => Ok(stopped),
     }
 }
 

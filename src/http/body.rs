@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::Problem;
 use super::problem::FieldError;
@@ -86,18 +86,14 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let detail = format!("nested more than {DEPTH_MAX} levels deep");
         return Err(Problem::new(StatusCode::BAD_REQUEST, "broken-json", "Broken JSON", detail));
     }
-    let is_object = bytes.trim_ascii_start().starts_with(b"{");
-    if !is_object && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
-        return Err(Problem::field(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "body",
-            "must be a JSON object",
-        ));
+    let text = std::str::from_utf8(bytes).map_err(|e| broken(&e))?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(|e| broken(&e))?;
+    if !text.trim_ascii_start().starts_with('{') {
+        let (status, text) = (StatusCode::UNPROCESSABLE_ENTITY, "must be a JSON object");
+        return Err(Problem::field(status, "body", text));
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|e| wrong(&e))?;
-    json.end().map_err(|e| broken(&e))?;
-    Ok(value)
+    let mut json = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut json).map_err(|e| wrong(&e))
 }
 
 /// How deep lists and objects nest: the parser skips unknown fields without looking at this.
@@ -119,32 +115,20 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
-fn broken(e: &serde_json::Error) -> Problem {
+fn broken(e: &dyn std::fmt::Display) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "broken-json", "Broken JSON", e.to_string())
 }
 
 fn wrong(e: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let inner = e.inner();
-    if !inner.is_data() {
+    let text = inner.to_string();
+    // The parser takes a number like 1e400 for broken JSON; it is a wrong value.
+    if !inner.is_data() && !text.starts_with("number out of range") {
         return broken(inner);
     }
-    let text = inner.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    let path = e.path().to_string();
-    // What is missing or doubled is named in the text, not in the path.
-    let named = ["missing field `", "duplicate field `"].iter().find_map(|start| {
-        text.strip_prefix(start).and_then(|rest| rest.split('`').next()).map(str::to_owned)
-    });
-    let field = match (named, path.as_str()) {
-        (Some(named), "." | "") => named,
-        (Some(named), path) if !path.ends_with(&named) => format!("{path}.{named}"),
-        (_, path) => path.trim_start_matches('.').to_owned(),
-    };
-    let field = if field.is_empty() { "body".to_owned() } else { field };
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    let detail = text.to_owned();
-    Problem::new(status, "invalid-field", "Invalid field", format!("{field}: {detail}"))
-        .naming(vec![FieldError { field, detail }])
+    let error = FieldError::parsed(&e.path().to_string(), text);
+    Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, error)
 }
 
 #[cfg(test)]
@@ -176,6 +160,7 @@ mod tests {
         check(r#"{"product_id":"P","quantity":-1}"#, 422, Some("quantity"));
         check(r#"{"product_id":"P","quantity":1.5}"#, 422, Some("quantity"));
         check(r#"{"product_id":"P","quantity":1e30}"#, 422, Some("quantity"));
+        check(r#"{"product_id":"P","quantity":1e400}"#, 422, Some("quantity"));
         check(r#"{"product_id":"P","quantity":99999999999999999999999}"#, 422, Some("quantity"));
         check(r#"{"product_id":"P","quantity":1,"price":-1}"#, 422, Some("price"));
         check(r#"{"product_id":"P","quantity":1,"price":1.001}"#, 422, Some("price"));

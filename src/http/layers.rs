@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -66,7 +66,7 @@ async fn barrier(State(store): State<Arc<dyn Store>>, request: Request, next: Ne
 async fn observe(State(deps): State<LayerDeps>, mut request: Request, next: Next) -> Response {
     let started = deps.clock.elapsed();
     let id = request_id(&request, &deps);
-    let method = request.method().to_string();
+    let method = method_label(request.method());
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -94,6 +94,12 @@ async fn observe(State(deps): State<LayerDeps>, mut request: Request, next: Next
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// The method, or one word for all that HTTP does not know: callers may make up any number of them.
+fn method_label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// The caller's id for this request, or one of ours.

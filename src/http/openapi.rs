@@ -1,15 +1,24 @@
 //! The OpenAPI document, made from the handlers, and the page that shows it.
 
-use axum::Json;
-use axum::response::Html;
-use axum::routing::get;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Schema};
+use utoipa::openapi::{
+    Content, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder, Schema,
+};
 use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use super::problem::PROBLEM_JSON;
 use crate::domain::{
     Email, Line, Money, OrderId, PaymentId, Phone, ProductId, Quantity, Timestamp, UserId,
 };
+
+const JSON: &str = "application/json";
 
 /// An empty document, to be filled by the routers.
 pub fn document() -> OpenApi {
@@ -21,12 +30,90 @@ pub fn document() -> OpenApi {
     OpenApiBuilder::new().info(info).build()
 }
 
-/// `/docs` and `/openapi.json`.
-pub fn routes(document: OpenApi) -> axum::Router {
-    let page = page(&document);
-    axum::Router::new()
-        .route("/openapi.json", get(move || async move { Json(document) }))
-        .route("/docs", get(move || async move { Html(page) }))
+/// The routes of `api`, with the document of all of them at `/openapi.json` and `/docs`.
+pub fn publish(api: OpenApiRouter) -> axum::Router {
+    let own = OpenApiRouter::new().routes(routes!(openapi_json)).routes(routes!(docs));
+    let (own, own_document) = own.split_for_parts();
+    let (router, mut document) = api.split_for_parts();
+    document.merge(own_document);
+    complete(&mut document);
+    let json = document.to_json().expect("a document is plain data");
+    router.merge(own.with_state(Published { page: page(&document).into(), json: json.into() }))
+}
+
+#[derive(Clone)]
+struct Published {
+    page: Bytes,
+    json: Bytes,
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "documents", responses((status = 200, body = Object)))]
+async fn openapi_json(State(published): State<Published>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, JSON)], published.json)
+}
+
+/// This document as a page.
+#[utoipa::path(get, path = "/docs", tag = "documents", responses((status = 200, body = String, content_type = "text/html")))]
+async fn docs(State(published): State<Published>) -> Html<Bytes> {
+    Html(published.page)
+}
+
+/// Adds how any operation may be refused, and the words that every answer must have.
+fn complete(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let methods =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in methods.into_iter().flatten() {
+            let refusals = refusals(path, operation);
+            let responses = &mut operation.responses.responses;
+            for (status, why) in refusals {
+                let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                let refusal = ResponseBuilder::new().description(why).content(JSON, problem);
+                responses.entry(status.to_owned()).or_insert_with(|| refusal.build().into());
+            }
+            for (status, response) in responses {
+                if let RefOr::T(response) = response {
+                    word(status, response);
+                }
+            }
+        }
+    }
+}
+
+/// How an operation may be refused beyond what its handler says.
+fn refusals(path: &str, operation: &Operation) -> Vec<(&'static str, &'static str)> {
+    let mut all = vec![("default", "Not for now, or a bug")];
+    if operation.request_body.is_some() {
+        all.extend([
+            ("400", "The path, a header or the body cannot be read"),
+            ("413", "The body is too large"),
+            ("415", "The body is not said to be JSON"),
+            ("422", "A field is wrong; `errors` names it"),
+        ]);
+    }
+    if operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
+        all.push(("400", "The path, the query or a header is wrong"));
+    }
+    if path.starts_with("/admin/") {
+        all.push(("401", "The token is missing or wrong"));
+        all.push(("403", "Asked for from elsewhere than this machine"));
+    }
+    all
+}
+
+/// Gives a response its description, and a problem its content type.
+fn word(status: &str, response: &mut Response) {
+    let status = status.parse::<StatusCode>().ok();
+    if response.description.is_empty() {
+        let reason = status.and_then(|status| status.canonical_reason());
+        reason.unwrap_or("Answer").clone_into(&mut response.description);
+    }
+    if !status.is_some_and(|status| status.is_success())
+        && let Some(content) = response.content.swap_remove(JSON)
+    {
+        response.content.insert(PROBLEM_JSON.to_owned(), content);
+    }
 }
 
 /// The document as a plain page: no script, nothing fetched from elsewhere.

@@ -69,11 +69,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|query| Self(query.0)).map_err(|e| {
-            let detail = e.body_text();
-            let detail =
-                detail.rsplit_once(": ").map_or(detail.clone(), |(_, last)| last.to_owned());
-            Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "Invalid query", detail.clone())
-                .naming(vec![FieldError { field: "query".into(), detail }])
+            let text = e.body_text();
+            let text = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, text)| text);
+            let (name, text) = text.split_once(": ").unwrap_or(("", text));
+            Problem::invalid(StatusCode::BAD_REQUEST, FieldError::parsed(name, text))
         })
     }
 }

@@ -30,9 +30,14 @@ pub fn service_health(service: String) -> ServiceHealth {
 }
 
 /// `/health` of one listener.
-pub fn health_route(service: String) -> axum::Router {
-    let health = service_health(service);
-    axum::Router::new().route("/health", axum::routing::get(move || async move { Json(health) }))
+pub fn health_route(service: String) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(health)).with_state(service_health(service))
+}
+
+/// Whether this listener answers.
+#[utoipa::path(get, path = "/health", tag = "probes", responses((status = 200, body = ServiceHealth)))]
+async fn health(State(health): State<ServiceHealth>) -> Json<ServiceHealth> {
+    Json(health)
 }
 
 #[derive(Clone)]
@@ -51,7 +56,7 @@ pub fn routes(health: Health, meters: Arc<Meters>) -> OpenApiRouter {
 }
 
 /// Whether the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "probes", responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/healthz", tag = "probes", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -67,7 +72,7 @@ async fn readyz(State(probes): State<Probes>) -> Response {
 }
 
 /// Meters in the OpenMetrics text format, for Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/metrics", tag = "probes", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
 async fn metrics(State(probes): State<Probes>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], probes.meters.encode()).into_response()

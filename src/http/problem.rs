@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 
 use crate::ports::StoreError;
 
+/// The content type of a problem.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
 /// What went wrong, for people and programs (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
@@ -36,6 +39,24 @@ pub struct FieldError {
     pub detail: String,
 }
 
+impl FieldError {
+    /// What a parser says of the value at `path`. What is missing, doubled or unknown is named in
+    /// the text, not in the path.
+    pub fn parsed(path: &str, text: &str) -> Self {
+        let starts = ["missing field `", "duplicate field `", "unknown field `"];
+        let rest = starts.iter().find_map(|start| text.strip_prefix(start));
+        let named = rest.and_then(|rest| rest.split('`').next());
+        let path = path.trim_start_matches('.');
+        let field = match named {
+            Some(named) if path.is_empty() => named.to_owned(),
+            Some(named) if !path.ends_with(named) => format!("{path}.{named}"),
+            _ => path.to_owned(),
+        };
+        let field = if field.is_empty() { "body".to_owned() } else { field };
+        Self { field, detail: text.to_owned() }
+    }
+}
+
 impl Problem {
     /// A problem of this kind; `slug` ends its type.
     pub fn new(status: StatusCode, slug: &str, title: &str, detail: impl Into<String>) -> Self {
@@ -51,11 +72,13 @@ impl Problem {
 
     /// A field is wrong.
     pub fn field(status: StatusCode, field: &str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        let mut problem =
-            Self::new(status, "invalid-field", "Invalid field", format!("{field}: {detail}"));
-        problem.errors = vec![FieldError { field: field.to_owned(), detail }];
-        problem
+        Self::invalid(status, FieldError { field: field.to_owned(), detail: detail.into() })
+    }
+
+    /// The same.
+    pub fn invalid(status: StatusCode, error: FieldError) -> Self {
+        let detail = format!("{}: {}", error.field, error.detail);
+        Self::new(status, "invalid-field", "Invalid field", detail).naming(vec![error])
     }
 
     /// The same, also naming these fields.
@@ -111,7 +134,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.retry_after;
         let json = serde_json::to_vec(&self).expect("a problem is plain data");
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        let kind = [(header::CONTENT_TYPE, PROBLEM_JSON)];
         let mut response = (status, kind, json).into_response();
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

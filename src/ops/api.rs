@@ -1,11 +1,12 @@
 //! The admin API: operations over HTTP, for this machine's own commands. It asks for the token that
 //! lies in the data folder, and answers only to a loopback `Host`, so that no web page can use it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ type Shared = Arc<dyn Ops>;
 
 /// Where a tail begins.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TailStartBody {
     /// The topic.
     pub topic: String,
@@ -45,6 +47,7 @@ pub struct TailBody {
 
 /// A dead letter's id.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct IdBody {
     /// `dlq.events/PARTITION/OFFSET`, or an event id that is unique.
     pub id: String,
@@ -76,15 +79,21 @@ pub fn routes(ops: Arc<dyn Ops>, token: String) -> OpenApiRouter {
 async fn guard(State(token): State<Arc<str>>, request: Request, next: Next) -> Response {
     match admitted(&request, &token) {
         Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            let mut response = problem.into_response();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                let scheme = HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            }
+            response
+        }
     }
 }
 
 fn admitted(request: &Request, token: &str) -> Result<(), Problem> {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") {
+    if !is_this_machine(host) {
         let detail = "the admin API answers only to this machine";
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail));
     }
@@ -94,6 +103,15 @@ fn admitted(request: &Request, token: &str) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail));
     }
     Ok(())
+}
+
+/// Whether a `Host` names a loopback address; a page that was led here by a name of its own cannot.
+fn is_this_machine(host: &str) -> bool {
+    let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let with_port = host.rsplit_once(':').filter(|(_, port)| is_port(port));
+    let name = with_port.map_or(host, |(name, _)| name);
+    let ip = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name == "localhost" || ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Compares in a time that does not tell where they differ.

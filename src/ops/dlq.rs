@@ -101,7 +101,7 @@ pub struct AuditView {
 
 /// Which dead letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct DlqFilter {
     /// Only from this topic.
     pub topic: Option<String>,

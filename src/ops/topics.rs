@@ -58,6 +58,7 @@ pub struct RecordView {
 
 /// A header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HeaderView {
     /// Its name.
     pub name: String,
@@ -85,6 +86,7 @@ impl From<&Record> for RecordView {
 
 /// A record to be appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewRecordView {
     /// Where to.
     #[serde(default)]
@@ -153,10 +155,12 @@ impl TailStart {
 
 /// Where a tail goes on: the next offset of each partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct TailQuery {
     /// The topic.
     pub topic: String,
     /// By partition.
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub next: BTreeMap<u32, u64>,
 }
 

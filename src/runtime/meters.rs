@@ -29,7 +29,7 @@ pub struct DeadLetterLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The method.
-    pub method: String,
+    pub method: &'static str,
     /// The route, not the path: ids would make no end of series.
     pub route: String,
     /// The status code.

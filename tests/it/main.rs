@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should end")]
 #![allow(clippy::disallowed_methods, reason = "served shops live in real time")]
 
-//mod api;
+mod api;
 mod checker;
-//mod cli;
+mod cli;
 mod contract;
 mod crash;
 mod delivery;

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -18,8 +19,11 @@ const REST_PAGES_MAX: i64 = 2_048;
 /// Pause between two rounds, so that a page written again and again is copied once.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A handle to the checkpointer's thread, which ends with it.
-pub(super) struct Checkpointer(Arc<Shared>);
+/// A handle to the checkpointer's thread, which ends before it does.
+pub(super) struct Checkpointer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -61,7 +65,7 @@ impl Checkpointer {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let shared = Arc::new(Shared::default());
         let ours = Arc::clone(&shared);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("ecom-checkpoint".into())
             .spawn(move || {
                 while ours.wait_for_work() {
@@ -75,22 +79,24 @@ impl Checkpointer {
                 }
             })
             .map_err(|e| StoreError::Unavailable(e.to_string()))?;
-        Ok(Self(shared))
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Something was committed: there may be work.
     pub(super) fn note_commit(&self) {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         if !std::mem::replace(&mut state.dirty, true) {
-            self.0.wake.notify_one();
+            self.shared.wake.notify_one();
         }
     }
 }
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        self.0.lock().stopped = true;
-        self.0.wake.notify_one();
+        self.shared.lock().stopped = true;
+        self.shared.wake.notify_one();
+        // Its connection must be closed before the writer's, which takes the log away.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Sources {
 
 impl Sources {
     /// What the system has: the known places, or only `explicit`; and the environment.
-    pub fn system(explicit: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn system(explicit: Option<&Path>) -> Result<Self, ConfigError> {
         let paths = match explicit {
             Some(path) => vec![path.to_owned()],
             None => known_places(),
@@ -57,7 +57,10 @@ impl Sources {
             match std::fs::read_to_string(&path) {
                 Ok(text) => files.push((path, text)),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && explicit.is_none() => {}
-                Err(e) => anyhow::bail!("cannot read {}: {e}", path.display()),
+                Err(e) => {
+                    let (key, text) = ("file".into(), format!("cannot be read: {e}"));
+                    return Err(ConfigError { key, origin: Origin::File(path), text });
+                }
             }
         }
         let env = std::env::vars_os()
@@ -140,7 +143,7 @@ impl Layers {
             (current, value) if current.same_type(&value) => value,
             (current, value) => {
                 let (wanted, found) = (current.type_str(), value.type_str());
-                return Err(wrong(format!("must be a {wanted}, not a {found}")));
+                return Err(wrong(format!("must be of type {wanted}, not {found}")));
             }
         };
         self.values.insert(key.to_owned(), (value, origin));

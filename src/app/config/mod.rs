@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::Deserialize;
 
-use super::logging::LogFormat;
+use super::logging::{self, LogFormat};
 use crate::domain::Email;
 use crate::ports::GatewayDials;
 use crate::services::{Mutation, ShopSettings};
@@ -146,6 +146,9 @@ impl Settings {
         };
         if let Err(e) = self.dials().check() {
             return wrong("gateway", e.to_string());
+        }
+        if let Err(text) = logging::filter(&self.log.level) {
+            return wrong("log.level", text);
         }
         if self.serve.port_base > u16::MAX - 5 {
             return wrong("serve.port_base", "leave room for five more ports".into());

@@ -55,7 +55,7 @@ fn wrong_settings_say_where_and_what() {
     refused(
         "[shop]\nhold_ttl = 3",
         &[],
-        "ecom.toml: shop.hold_ttl: must be a string, not a integer",
+        "ecom.toml: shop.hold_ttl: must be of type string, not integer",
     );
     refused(
         "[shop]\nhold_ttl = \"3 minutes\"",
@@ -65,7 +65,7 @@ fn wrong_settings_say_where_and_what() {
     refused(
         "",
         &[("ECOM_SERVE_PORT_BASE", "many")],
-        "$ECOM_SERVE_PORT_BASE: serve.port_base: must be a integer",
+        "$ECOM_SERVE_PORT_BASE: serve.port_base: must be of type integer",
     );
     refused("", &[("ECOM_SERVE_PORT_BASE", "65534")], "leave room for five more ports");
     refused("", &[("ECOM_SERVE_LISTEN", "0.0.0.0")], "a public address needs serve.admin = false");

@@ -35,6 +35,7 @@ pub fn routes(carts: Arc<Carts>) -> OpenApiRouter {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NewItem {
     product_id: ProductId,
     quantity: Quantity,
@@ -43,11 +44,13 @@ struct NewItem {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NewQuantity {
     quantity: Quantity,
 }
 
 #[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct CheckoutRequest {
     /// Where the shopper wants to be written to.
     email: Option<Email>,

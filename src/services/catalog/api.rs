@@ -34,6 +34,7 @@ pub fn routes(catalog: Arc<Catalog>) -> OpenApiRouter {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NewProductBody {
     product_id: ProductId,
     name: String,
@@ -48,11 +49,13 @@ struct NewProductBody {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NewPrice {
     price: Money,
 }
 
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Delivery {
     quantity: Quantity,
 }

@@ -80,6 +80,8 @@ impl Catalog {
                 .map_err(|e| CatalogError::Invalid("name", e))?;
             model::check_text(&new.description, model::DESCRIPTION_MAX, false)
                 .map_err(|e| CatalogError::Invalid("description", e))?;
+            model::check_text(&new.seller_id, model::SELLER_ID_MAX, false)
+                .map_err(|e| CatalogError::Invalid("seller_id", e))?;
             let offer = Offer {
                 product_id: new.product_id.clone(),
                 seller_id: new.seller_id.clone(),

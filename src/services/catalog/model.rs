@@ -5,6 +5,8 @@ use crate::events::catalog::ProductUpserted;
 
 /// Longest name, in characters.
 pub const NAME_MAX: usize = 200;
+/// Longest seller id, in characters.
+pub const SELLER_ID_MAX: usize = 64;
 /// Longest description, in characters.
 pub const DESCRIPTION_MAX: usize = 1_000;
 

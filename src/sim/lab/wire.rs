@@ -124,10 +124,11 @@ impl WireClient {
         }
         let body = call.body.clone().unwrap_or_default();
         let request = request.body(Full::from(body)).map_err(|e| e.to_string())?;
-        let response = self.http.request(request).await.map_err(|e| chain(&e))?;
+        let failed = |e: &dyn std::error::Error| format!("{base}: {}", chain(e));
+        let response = self.http.request(request).await.map_err(|e| failed(&e))?;
         let status = response.status().as_u16();
         let link = response.headers().get("link").and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let body = response.into_body().collect().await.map_err(|e| chain(&e))?.to_bytes();
+        let body = response.into_body().collect().await.map_err(|e| failed(&e))?.to_bytes();
         Ok(Reply { status, link, body })
     }
 }

@@ -65,7 +65,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Starts `ecom serve` on any free ports and waits for its ready line.
+    /// Starts `ecom serve`, on any free ports unless `more` says which, and waits for its ready line.
     pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
         Self::try_start(data, more).unwrap_or_else(|said| panic!("not ready: {said}"))
     }
@@ -76,8 +76,12 @@ impl Served {
 
     /// Starts it by `command`, which ends in the program.
     pub(crate) fn launch(mut command: Command, data: &Path, more: &[&str]) -> Result<Self, String> {
+        let ports: &[&str] =
+            if more.contains(&"--port-base") { &[] } else { &["--port-base", "0"] };
         let mut child = command
-            .args(["serve", "--port-base", "0", "--log-level", "warn", "--data"])
+            .args(["serve", "--log-level", "warn"])
+            .args(ports)
+            .arg("--data")
             .arg(data)
             .args(more)
             .stdin(Stdio::null())
@@ -122,6 +126,11 @@ impl Served {
     /// SIGTERM; the exit code.
     pub(crate) fn stop(&mut self) -> i32 {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for its end; the exit code.
+    pub(crate) fn ended(&mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
