@@ -34,7 +34,7 @@ fn a_checkout_whose_client_is_gone_is_a_whole_order_or_none() {
         let outcome = std::sync::Arc::new(std::sync::Mutex::new((false, 0)));
         let told = std::sync::Arc::clone(&outcome);
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             times as u64,
             |ports, _| ports,
             move |t| async move {

@@ -172,7 +172,7 @@ async fn tamper(t: &Tester, tampering: &Tampering, history: &mut Vec<Entry>) {
 #[test]
 fn an_honest_day_exercises_every_invariant_and_passes() {
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         3,
         |ports, _| slow(ports),
         |t| async move {
@@ -193,7 +193,7 @@ fn every_invariant_fails_when_its_subject_is_tampered_with() {
     for (id, tampering) in &CASES {
         tested.insert(*id);
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             3,
             |ports, _| slow(ports),
             move |t| async move {
@@ -219,7 +219,7 @@ fn what_waits_in_the_outbox_or_the_log_is_not_settled() {
     ];
     for (id, sql) in cases {
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             3,
             |ports, _| slow(ports),
             move |t| async move {

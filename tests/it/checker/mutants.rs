@@ -25,7 +25,7 @@ fn is_found<F: Future<Output = ()> + Send + 'static>(
         let mut settings = settings(&[("shop.hold_ttl", "5s")]);
         settings.mutation = mutation;
         shop_with(
-            settings,
+            &settings,
             2,
             move |ports, _| wrap(ports),
             move |t| async move {

@@ -38,7 +38,7 @@ fn dies_at(at: u64) -> u64 {
     let halt = Halt::at(at);
     let (wrap, points) = (halt.clone(), halt.clone());
     shop_with(
-        settings(&SETTINGS),
+        &settings(&SETTINGS),
         5,
         move |ports, _| wrap.wrap(ports),
         move |t| async move {

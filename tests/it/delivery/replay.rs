@@ -31,7 +31,7 @@ fn a_replayed_dead_letter_takes_effect_once_in_the_group_that_failed() {
     let times = Arc::new(AtomicI64::new(5));
     let wrap = failing_store(broken(), "insert into payments", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -82,7 +82,7 @@ fn a_dead_letter_that_fails_again_is_a_new_entry_and_is_parked_in_the_end() {
     let times = Arc::new(AtomicI64::new(i64::MAX));
     let wrap = failing_store(broken(), "insert into payments", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -108,7 +108,7 @@ fn a_replay_into_an_order_that_has_ended_changes_nothing() {
     let times = Arc::new(AtomicI64::new(5));
     let wrap = failing_store(broken(), "insert into payments", &times);
     shop_with(
-        settings(&[("shop.pending_deadline", "10s"), ("shop.hold_ttl", "5s")]),
+        &settings(&[("shop.pending_deadline", "10s"), ("shop.hold_ttl", "5s")]),
         1,
         |ports, _| wrap(ports),
         |t| async move {

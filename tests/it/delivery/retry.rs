@@ -14,7 +14,7 @@ fn a_failing_event_is_retried_at_once_after_one_and_two_seconds_then_becomes_a_d
     let times = Arc::new(AtomicI64::new(i64::MAX));
     let wrap = failing_store(broken(), "insert into payments", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -46,7 +46,7 @@ fn a_failing_event_delays_later_events_of_its_own_key_and_no_others() {
     let times = Arc::new(AtomicI64::new(3));
     let wrap = failing_store(broken(), "bad-user", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -75,7 +75,7 @@ fn conflicts_are_decided_again_as_often_as_it_takes() {
     let conflict = Fault::Store(StoreError::Conflict("test".into()));
     let wrap = failing_store(conflict, "insert into payments", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -96,7 +96,7 @@ fn a_store_that_is_away_is_waited_for() {
     let away = Fault::Store(StoreError::Unavailable("test".into()));
     let wrap = failing_store(away, "insert into payments", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -123,7 +123,7 @@ fn when_most_keys_fail_the_consumer_pauses_instead_of_giving_them_all_up() {
     let times = Arc::new(AtomicI64::new(0));
     let wrap = failing_store(broken(), "insert into payments", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -151,7 +151,7 @@ fn a_handler_that_panics_harms_its_own_event_only() {
     let times = Arc::new(AtomicI64::new(0));
     let wrap = failing_store(Fault::Panic, "from payments where order_id", &times);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {

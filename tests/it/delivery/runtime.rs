@@ -27,7 +27,7 @@ fn an_event_stays_in_the_outbox_until_the_log_has_it() {
     let refuse = Arc::new(AtomicI64::new(7));
     let wrap = failing_bus("order.created", &refuse, &Arc::default());
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -48,7 +48,7 @@ fn a_dead_letter_is_written_before_its_record_counts_as_read() {
     let refuse = Arc::new(AtomicI64::new(i64::MAX));
     let wrap = failing_bus("dlq.events", &refuse, &Arc::default());
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -77,7 +77,7 @@ fn a_worker_that_fails_is_started_again_and_says_why() {
     let break_polls = Arc::new(AtomicI64::new(0));
     let wrap = failing_bus("none", &Arc::default(), &break_polls);
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| wrap(ports),
         |t| async move {
@@ -107,7 +107,7 @@ fn drained_means_finished_what_was_begun_and_began_nothing_new() {
             TestGateway { charge_takes: Duration::from_secs(3), ..TestGateway::new(&ports) };
         Ports { gateway: Arc::new(gateway), ..ports }
     };
-    shop_with(settings(&[]), 1, slow, |t| async move {
+    shop_with(&settings(&[]), 1, slow, |t| async move {
         t.product("P", "5.00", 10).await;
         let order = t.buy("ann", "P").await;
         t.pass(1).await; // its charge is under way
@@ -125,7 +125,7 @@ fn drained_means_finished_what_was_begun_and_began_nothing_new() {
 #[test]
 fn a_shop_whose_log_is_elsewhere_publishes_only_what_is_on_disk() {
     let apart = |ports: Ports, _: &_| Ports { one_journal: false, ..ports };
-    shop_with(settings(&[("gateway.success", "0.5")]), 1, apart, |t| async move {
+    shop_with(&settings(&[("gateway.success", "0.5")]), 1, apart, |t| async move {
         t.product("P", "5.00", 10).await;
         for n in 0..10 {
             t.buy(&format!("u{n}"), "P").await;

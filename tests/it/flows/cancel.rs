@@ -26,7 +26,7 @@ fn a_customer_may_cancel_at_any_moment_and_nothing_is_kept_or_lost() {
     for seed in 0..60 {
         let (tx, rx) = std::sync::mpsc::channel();
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             seed,
             |ports, _| slow_store(ports),
             move |t| async move {
@@ -58,7 +58,7 @@ fn cancelling_twice_is_cancelling_once() {
             TestGateway { charge_takes: Duration::from_secs(2), ..TestGateway::new(&ports) };
         Ports { gateway: Arc::new(gateway), ..ports }
     };
-    shop_with(settings(&[]), 1, slow, |t| async move {
+    shop_with(&settings(&[]), 1, slow, |t| async move {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         let path = format!("/orders/{order}/cancel");

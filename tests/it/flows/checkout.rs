@@ -37,7 +37,7 @@ fn an_order_is_paid_reserved_fulfilled_and_told_of_once() {
 fn a_double_checkout_is_one_order() {
     for seed in 0..30 {
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             seed,
             |ports, _| ports,
             |t| async move {
@@ -76,7 +76,7 @@ fn the_next_cart_is_another_order() {
 fn two_tabs_with_other_carts_check_out_what_one_of_them_saw() {
     for seed in 0..30 {
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             seed,
             |ports, _| ports,
             |t| async move {
@@ -189,7 +189,7 @@ fn an_idempotency_key_repeats_the_answer_byte_for_byte() {
 fn a_concurrent_checkout_with_the_same_key_waits_for_the_first() {
     for seed in 0..20 {
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             seed,
             |ports, _| ports,
             |t| async move {
@@ -229,7 +229,7 @@ fn an_answered_order_is_never_unknown() {
         };
         ecom::app::Ports { store: Arc::new(store), ..ports }
     };
-    shop_with(settings(&[]), 1, failing, |t| async move {
+    shop_with(&settings(&[]), 1, failing, |t| async move {
         t.product("P", "5.00", 10).await;
         let order = t.buy("ann", "P").await;
         assert_eq!(t.count("select count(*) from orders").await, 0);

@@ -16,7 +16,7 @@ fn an_order_unpaid_past_its_deadline_expires_and_a_late_capture_is_refunded() {
             TestGateway { charge_takes: Duration::from_secs(400), ..TestGateway::new(&ports) };
         Ports { gateway: Arc::new(gateway), ..ports }
     };
-    shop_with(settings(&[]), 1, slow, |t| async move {
+    shop_with(&settings(&[]), 1, slow, |t| async move {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         t.pass(299).await;
@@ -45,7 +45,7 @@ fn an_order_paid_but_without_stock_past_its_deadline_is_cancelled_and_refunded()
         };
         Ports { store: Arc::new(store), ..ports }
     };
-    shop_with(settings(&[("shop.paid_deadline", "5m")]), 1, failing, |t| async move {
+    shop_with(&settings(&[("shop.paid_deadline", "5m")]), 1, failing, |t| async move {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         t.pass(60).await;

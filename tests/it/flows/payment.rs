@@ -40,7 +40,7 @@ fn a_declined_payment_cancels_the_order_and_gives_the_hold_back() {
 #[test]
 fn a_timeout_with_captured_money_is_found_out_and_never_charged_again() {
     let lose_one = |ports: Ports, _: &_| with_gateway(ports, |g| g.lose_answers = 1.into());
-    shop_with(settings(&[]), 1, lose_one, |t| async move {
+    shop_with(&settings(&[]), 1, lose_one, |t| async move {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         t.settle().await;
@@ -96,7 +96,7 @@ fn no_charge_starts_once_the_hold_has_lapsed() {
         };
         Ports { store: Arc::new(store), ..ports }
     };
-    shop_with(settings(&[("shop.hold_ttl", "3s")]), 1, slow, |t| async move {
+    shop_with(&settings(&[("shop.hold_ttl", "3s")]), 1, slow, |t| async move {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         t.settle().await;
@@ -122,7 +122,7 @@ fn a_refund_refused_for_a_while_is_asked_for_until_it_is_done() {
             g.charge_takes = Duration::from_secs(1);
         })
     };
-    shop_with(settings(&[]), 1, refuse, |t| async move {
+    shop_with(&settings(&[]), 1, refuse, |t| async move {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         // Cancelled while the charge is under way: it ends captured, on a cancelled order.
@@ -146,7 +146,7 @@ fn a_refund_refused_for_good_is_loud() {
             g.charge_takes = Duration::from_secs(1);
         })
     };
-    shop_with(settings(&[]), 1, never, |t| async move {
+    shop_with(&settings(&[]), 1, never, |t| async move {
         t.product("P", "5.00", 1).await;
         let order = t.buy("ann", "P").await;
         t.clock.sleep(Duration::from_millis(500)).await;
@@ -179,7 +179,7 @@ fn a_mail_server_that_is_busy_gets_the_same_message_later() {
         let mailer = BusyMailer { inner: Arc::clone(&ports.mailer), refuse: 4.into() };
         Ports { mailer: Arc::new(mailer), ..ports }
     };
-    shop_with(settings(&[]), 1, busy, |t| async move {
+    shop_with(&settings(&[]), 1, busy, |t| async move {
         t.product("P", "5.00", 1_000).await;
         let order = t.buy("ann", "P").await;
         t.settle().await;
@@ -215,7 +215,7 @@ fn dials_can_be_turned_while_the_shop_runs() {
 #[test]
 fn effects_wait_for_their_row_and_survive_a_restart() {
     let count = |ports: Ports, _: &_| with_gateway(ports, |_| {});
-    shop_with(settings(&[]), 1, count, |t| async move {
+    shop_with(&settings(&[]), 1, count, |t| async move {
         t.product("P", "5.00", 5).await;
         t.buy("ann", "P").await;
         t.shop.crash();

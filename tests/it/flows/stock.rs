@@ -13,7 +13,7 @@ use crate::harness::{settings, shop, shop_with};
 fn two_shoppers_racing_for_the_last_unit_get_one() {
     for seed in 0..30 {
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             seed,
             |ports, _| ports,
             |t| async move {
@@ -36,7 +36,7 @@ fn two_handlers_racing_for_the_last_unit_reserve_it_once() {
     // Holds are lost, so that both orders come through to the reservation.
     for seed in 0..30 {
         shop_with(
-            settings(&[]),
+            &settings(&[]),
             seed,
             |ports, _| ports,
             |t| async move {
@@ -88,7 +88,7 @@ fn slow_gateway(ports: ecom::app::Ports) -> ecom::app::Ports {
 fn a_hold_that_lapses_while_paying_loses_to_who_came_then_and_is_refunded() {
     let settings = settings(&[("shop.hold_ttl", "5s")]);
     shop_with(
-        settings,
+        &settings,
         1,
         |ports, _| slow_gateway(ports),
         |t| async move {
@@ -113,7 +113,7 @@ fn a_hold_that_lapses_while_paying_loses_to_who_came_then_and_is_refunded() {
 fn a_lapsed_hold_is_renewed_where_the_units_are_still_free() {
     let settings = settings(&[("shop.hold_ttl", "5s")]);
     shop_with(
-        settings,
+        &settings,
         1,
         |ports, _| slow_gateway(ports),
         |t| async move {
@@ -129,7 +129,7 @@ fn a_lapsed_hold_is_renewed_where_the_units_are_still_free() {
 #[test]
 fn lost_holds_are_rebuilt_from_stock_and_live_rows() {
     shop_with(
-        settings(&[]),
+        &settings(&[]),
         1,
         |ports, _| slow_gateway(ports),
         |t| async move {

@@ -36,17 +36,17 @@ pub(crate) fn shop<F: Future<Output = ()> + Send + 'static>(
     changes: &[(&'static str, &str)],
     test: impl FnOnce(Tester) -> F + Send + 'static,
 ) {
-    shop_with(settings(changes), 1, |ports, _| ports, test);
+    shop_with(&settings(changes), 1, |ports, _| ports, test);
 }
 
 /// The same with more to choose: a seed, and decorators around the ports.
 pub(crate) fn shop_with<F: Future<Output = ()> + Send + 'static>(
-    settings: Settings,
+    settings: &Settings,
     seed: u64,
     wrap: impl FnOnce(Ports, &VirtualClock) -> Ports,
     test: impl FnOnce(Tester) -> F + Send + 'static,
 ) {
-    let mut world = World::new(&settings, seed, Trace::default()).unwrap();
+    let mut world = World::new(settings, seed, Trace::default()).unwrap();
     let clock = world.clock.clone();
     let shop = world.shop(|ports| wrap(ports, &clock));
     let client = world.client(&shop);
