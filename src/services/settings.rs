@@ -67,7 +67,6 @@ impl Mutation {
     }
 
     /// Whether this bug is on.
-    #[cfg_attr(not(feature = "mutants"), expect(clippy::unused_self, reason = "no bug to look at"))]
     pub fn is(self, mutant: Mutant) -> bool {
         #[cfg(feature = "mutants")]
         return self.active == Some(mutant);

@@ -116,6 +116,9 @@ pub(super) fn start(wal_path: &Path, durability: Arc<Durability>) -> Result<(), 
     let unavailable =
         |e: std::io::Error| StoreError::Unavailable(format!("{}: {e}", wal_path.display()));
     let wal = File::open(wal_path).map_err(unavailable)?;
+    // A synced file that its folder does not know of is lost in a power cut.
+    let folder = wal_path.parent().unwrap_or(wal_path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(unavailable)?;
     std::thread::Builder::new()
         .name("ecom-sync".into())
         .spawn(move || run(&wal, &durability))

@@ -13,6 +13,8 @@ mod schema;
 mod wal;
 mod writer;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -123,8 +125,14 @@ impl Journal {
         let wal_path = path.with_extension("db-wal");
         let tail = wal::examine(&wal_path)
             .map_err(|e| StoreError::Unavailable(format!("{}: {e}", wal_path.display())))?;
-        let connection =
-            connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        // Names and addresses are nobody else's business; SQLite gives the log the same mode.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| StoreError::Unavailable(format!("{}: {e}", path.display())))?;
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema.migrate(&connection)?;
         if tail.torn > 0 {
             // SQLite ignores the torn bytes; this makes them go away, so that it is said once.

@@ -123,7 +123,7 @@ impl Layers {
         }
         for (name, text) in &sources.env {
             let found = layers.values.keys().find(|key| env_name(key) == *name).cloned();
-            let Some(key) = found else { continue };
+            let Some(key) = found.or_else(|| layers.misspelt(name)) else { continue };
             layers.set_text(&key, text, Origin::Env(name.clone()))?;
         }
         for (flag, key, text) in &sources.flags {
@@ -160,6 +160,15 @@ impl Layers {
             _ => None,
         };
         self.set(key, value.unwrap_or_else(|| Value::String(text.to_owned())), origin)
+    }
+
+    /// The key that a misspelt variable means, in its own spelling. Others may be anybody's: Kubernetes
+    /// sets ECOM_GATEWAY_PORT where there is a service of that name.
+    fn misspelt(&self, name: &str) -> Option<String> {
+        let near = |key: &&String| (1..=2).contains(&distance(&env_name(key), name));
+        let (section, _) = self.values.keys().find(near)?.split_once('.')?;
+        let rest = name.strip_prefix(&env_name(section))?.strip_prefix('_')?;
+        Some(format!("{section}.{}", rest.to_lowercase()))
     }
 
     fn unknown(&self, key: &str) -> String {

@@ -67,11 +67,22 @@ fn wrong_settings_say_where_and_what() {
         &[("ECOM_SERVE_PORT_BASE", "many")],
         "$ECOM_SERVE_PORT_BASE: serve.port_base: must be of type integer",
     );
+    refused(
+        "",
+        &[("ECOM_SHOP_HOLD_TLL", "2m")],
+        "$ECOM_SHOP_HOLD_TLL: shop.hold_tll: there is no such setting; did you mean shop.hold_ttl?",
+    );
     refused("", &[("ECOM_SERVE_PORT_BASE", "65534")], "leave room for five more ports");
     refused("", &[("ECOM_SERVE_LISTEN", "0.0.0.0")], "a public address needs serve.admin = false");
     refused("[gateway]\nsuccess = 1.5", &[], "success must be between 0 and 1");
     refused("[shop]\npending_deadline = \"1m\"", &[], "must not be shorter than shop.hold_ttl");
     refused("[serve", &[], "ecom.toml: syntax:");
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    let env = [("ECOM_GATEWAY_PORT", "tcp://10.0.0.1:8000"), ("ECOM_SERVICE_HOST", "10.0.0.1")];
+    assert!(load(&sources("", &env, &[])).is_ok());
 }
 
 #[test]
