@@ -163,7 +163,7 @@ impl Layers {
     }
 
     /// The key that a misspelt variable means, in its own spelling. Others may be anybody's: Kubernetes
-    /// sets ECOM_GATEWAY_PORT where there is a service of that name.
+    /// sets `ECOM_GATEWAY_PORT` where there is a service of that name.
     fn misspelt(&self, name: &str) -> Option<String> {
         let near = |key: &&String| (1..=2).contains(&distance(&env_name(key), name));
         let (section, _) = self.values.keys().find(near)?.split_once('.')?;
