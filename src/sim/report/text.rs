@@ -78,11 +78,11 @@ fn orders(out: &mut String, r: &Report) -> std::fmt::Result {
         return Ok(());
     }
     let seconds = r.duration_ms as f64 / 1_000.0;
-    writeln!(
-        out,
-        "throughput {} orders/s, {} events/s over {seconds:.1} s",
-        r.throughput.orders_per_s, r.throughput.events_per_s
-    )?;
+    write!(out, "throughput {} orders/s", r.throughput.orders_per_s)?;
+    if r.throughput.events_per_s > 0.0 {
+        write!(out, ", {} events/s", r.throughput.events_per_s)?;
+    }
+    writeln!(out, " over {seconds:.1} s")?;
     percentiles(out, "checkout answered", &r.latency_ms.checkout_http)?;
     percentiles(out, "checkout to final", &r.latency_ms.checkout_to_terminal)?;
     if r.load.lag_ms_max > 10 {

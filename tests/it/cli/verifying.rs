@@ -108,6 +108,21 @@ fn somebody_elses_shop_can_be_the_target() {
 }
 
 #[test]
+fn of_a_target_without_its_folder_what_its_clients_saw_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let shop = Served::start(&folder.path().join("shop"), &["--products", "500"]);
+    let ran = run(&[&CROWD[..], &["--target", shop.gateway()]].concat());
+    assert_eq!(ran.code(), 0, "{}{}", ran.out(), ran.err());
+    let report: Json = serde_json::from_str(&ran.out()).unwrap();
+    let count = |name: &str| report["orders"][name].as_u64().unwrap();
+    assert!(count("placed") > 0 && count("stuck") == 0, "{}", report["orders"]);
+    assert_eq!(count("placed"), count("fulfilled") + count("cancelled"));
+    let exercised = report["verdict"]["checks"].as_array().unwrap().iter();
+    let exercised = exercised.filter(|check| check["status"] == "pass").count();
+    assert!((1..=2).contains(&exercised), "only what an API promises can be told: {exercised}");
+}
+
+#[test]
 fn a_target_that_is_not_there_is_told() {
     // Nobody listens on this address of this machine.
     fails(&[&CROWD[..], &["--target", "http://127.77.5.5:1"]].concat(), 5, "http://127.77.5.5:1");
