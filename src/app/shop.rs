@@ -348,7 +348,11 @@ impl Shop {
                 .merge(crate::services::catalog::api::routes(Arc::clone(&s.catalog))),
         };
         let api = layers::durable(api, Arc::clone(&self.ports.store));
-        let deps = LayerDeps::new(Arc::clone(&self.meters), Arc::clone(&self.ports.clock));
+        let deps = LayerDeps::new(
+            Arc::clone(&self.meters),
+            Arc::clone(&self.ports.clock),
+            Arc::clone(&self.ports.spawn),
+        );
         let api = api.merge(probes::health_route(listener.to_string()));
         if listener != Listener::Gateway {
             return layers::wrap(api.split_for_parts().0, &deps);

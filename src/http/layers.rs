@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::Problem;
 use super::body::BODY_BYTES_MAX;
-use crate::ports::{Clock, Store};
+use crate::ports::{Clock, Spawn, Store};
 use crate::runtime::Meters;
 use crate::runtime::meters::RequestLabels;
 
@@ -27,13 +27,15 @@ pub struct LayerDeps {
     pub meters: Arc<Meters>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Tasks.
+    pub spawn: Arc<dyn Spawn>,
     counter: Arc<AtomicU64>,
 }
 
 impl LayerDeps {
-    /// Layers with these counters and this time.
-    pub fn new(meters: Arc<Meters>, clock: Arc<dyn Clock>) -> Self {
-        Self { meters, clock, counter: Arc::default() }
+    /// Layers with these counters, this time, and tasks started so.
+    pub fn new(meters: Arc<Meters>, clock: Arc<dyn Clock>, spawn: Arc<dyn Spawn>) -> Self {
+        Self { meters, clock, spawn, counter: Arc::default() }
     }
 }
 
@@ -43,6 +45,7 @@ pub fn wrap(router: axum::Router, deps: &LayerDeps) -> axum::Router {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(no_route)
         .layer(from_fn(no_panic))
+        .layer(from_fn_with_state(deps.clone(), to_the_end))
         .layer(from_fn_with_state(deps.clone(), observe))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
@@ -61,6 +64,18 @@ async fn barrier(State(store): State<Arc<dyn Store>>, request: Request, next: Ne
         Ok(()) => response,
         Err(e) => Problem::from(e).into_response(),
     }
+}
+
+/// What was begun to change the shop is done to its end, also when the client does not wait for the
+/// answer: a commit is followed by its wake-ups and copies.
+async fn to_the_end(State(deps): State<LayerDeps>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (answer, answered) = futures::channel::oneshot::channel();
+    let work = async move { drop(answer.send(next.run(request).await)) };
+    deps.spawn.spawn(Box::pin(work.in_current_span()));
+    answered.await.unwrap_or_else(|_| Problem::internal(&"the request was dropped").into_response())
 }
 
 async fn observe(State(deps): State<LayerDeps>, mut request: Request, next: Next) -> Response {

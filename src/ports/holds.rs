@@ -9,12 +9,20 @@ use crate::events::inventory::Units;
 /// An order's hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// For which order; a new hold of the same order replaces the old.
+    /// For which order; a new hold of the same order replaces one of the same or a lower rank.
     pub order_id: OrderId,
     /// All the units, each product once.
     pub units: Vec<Units>,
     /// It lapses then: at that time its units are free.
     pub expires_at: Timestamp,
+    /// The version of the cart that it is for, so that a slow tab does not take away what a newer cart
+    /// holds; [`Hold::FINAL`] once there is an order.
+    pub rank: i64,
+}
+
+impl Hold {
+    /// The rank of a placed order's hold.
+    pub const FINAL: i64 = i64::MAX;
 }
 
 /// A product that could not be held.

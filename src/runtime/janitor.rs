@@ -36,9 +36,9 @@ pub struct Janitor {
     pub clock: Arc<dyn Clock>,
     /// Pause between two rounds.
     pub every: Duration,
-    /// How long published events stay in the outbox.
+    /// How long published events stay in the outbox; zero: for ever.
     pub outbox_retention: Duration,
-    /// How long processed event ids are kept.
+    /// How long processed event ids are kept; zero: for ever.
     pub inbox_retention: Duration,
 }
 
@@ -55,8 +55,11 @@ impl Janitor {
 
     async fn round(&self, stop: &Stop) -> Result<(), StoreError> {
         let now = self.clock.now();
-        while !stop.is_said() && self.outbox(now - self.outbox_retention).await? {}
-        for service in ServiceName::ALL {
+        if !self.outbox_retention.is_zero() {
+            while !stop.is_said() && self.outbox(now - self.outbox_retention).await? {}
+        }
+        let services = if self.inbox_retention.is_zero() { &[] } else { ServiceName::ALL };
+        for service in services {
             while !stop.is_said() && self.inbox(*service, now - self.inbox_retention).await? {}
         }
         while !stop.is_said() && self.keys(now).await? {}

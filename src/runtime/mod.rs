@@ -3,7 +3,6 @@
 
 pub mod effects;
 pub mod health;
-mod in_hand;
 pub mod janitor;
 pub mod meters;
 pub mod outbox;

@@ -99,7 +99,9 @@ impl Desk {
     /// Commits a unit of work, rings the bells it asks for and does what should follow.
     pub async fn commit(&self, unit: UnitOfWork) -> Result<(), StoreError> {
         let UnitOfWork { batch, afterwards, emitted, changed_orders, .. } = unit;
-        self.store.write(batch).await?;
+        if !batch.is_empty() {
+            self.store.write(batch).await?;
+        }
         if emitted > 0 {
             self.bells.outbox.give();
         }

@@ -10,4 +10,5 @@ mod crash;
 mod delivery;
 mod flows;
 mod harness;
+mod interleavings;
 mod report;

@@ -61,6 +61,9 @@ impl State {
     }
 
     fn hold(&mut self, hold: &Hold) -> Held {
+        if self.holds.get(&hold.order_id).is_some_and(|held| held.rank > hold.rank) {
+            return Ok(()); // what is held is newer; whoever asks will find out
+        }
         let previous = self.give_back(&hold.order_id);
         let short: Vec<Short> = hold.units.iter().filter_map(|units| self.short(units)).collect();
         if short.is_empty() {

@@ -166,7 +166,10 @@ impl Settings {
         if self.shop.pending_deadline.0 < self.shop.hold_ttl.0 {
             return wrong("shop.pending_deadline", "must not be shorter than shop.hold_ttl".into());
         }
-        if self.data.inbox_retention.0 < self.data.dlq_retention.0 {
+        // Zero is for ever.
+        let lasts =
+            |period: Period| if period.0.is_zero() { std::time::Duration::MAX } else { period.0 };
+        if lasts(self.data.inbox_retention) < lasts(self.data.dlq_retention) {
             let text = "must not be shorter than data.dlq_retention: a replayed dead letter must be recognised";
             return wrong("data.inbox_retention", text.into());
         }

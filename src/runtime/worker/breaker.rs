@@ -19,11 +19,13 @@ pub(super) struct Breaker {
     outcomes: VecDeque<(Duration, u64, bool)>,
     open_until: Option<Duration>,
     pause: Duration,
+    /// Tries since it opened.
+    probes: u64,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { outcomes: VecDeque::new(), open_until: None, pause: PAUSE_MIN }
+        Self { outcomes: VecDeque::new(), open_until: None, pause: PAUSE_MIN, probes: 0 }
     }
 }
 
@@ -32,8 +34,10 @@ impl Default for Breaker {
 pub(super) enum Allowed {
     /// Everything.
     All,
-    /// One try, to see whether the world works again.
-    Probe,
+    /// One try of an event that failed before, to see whether the world works again.
+    ProbeOld,
+    /// One try of another event, since those that failed may be to blame after all.
+    ProbeNew,
     /// Nothing until then.
     NothingUntil(Duration),
 }
@@ -47,6 +51,7 @@ impl Breaker {
             } else {
                 self.pause = (self.pause * 2).min(PAUSE_MAX);
                 self.open_until = Some(now + self.pause);
+                self.probes += 1;
             }
             return;
         }
@@ -69,13 +74,25 @@ impl Breaker {
     pub(super) fn allows(&self, now: Duration) -> Allowed {
         match self.open_until {
             None => Allowed::All,
-            Some(until) if now >= until => Allowed::Probe,
-            Some(until) => Allowed::NothingUntil(until),
+            Some(until) if now < until => Allowed::NothingUntil(until),
+            Some(_) if self.probes % 2 == 0 => Allowed::ProbeOld,
+            Some(_) => Allowed::ProbeNew,
         }
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.open_until.is_some()
+    }
+
+    /// Whether it has been open for so long that an event that fails is to blame itself: otherwise a
+    /// backlog of bad events would keep it open for ever.
+    pub(super) fn has_lost_patience(&self) -> bool {
+        self.is_open() && self.pause == PAUSE_MAX
+    }
+
+    /// There is no other event to try: the next try is of one that failed before.
+    pub(super) fn nothing_new(&mut self) {
+        self.probes += 1;
     }
 }
 
@@ -118,10 +135,23 @@ mod tests {
         let mut breaker = after(&(0..20).map(|key| (key, false)).collect::<Vec<_>>());
         assert_eq!(breaker.allows(T0), Allowed::NothingUntil(T0 + PAUSE_MIN));
         let probe = T0 + PAUSE_MIN;
-        assert_eq!(breaker.allows(probe), Allowed::Probe);
+        assert_eq!(breaker.allows(probe), Allowed::ProbeOld);
         breaker.note(probe, 1, false);
         assert_eq!(breaker.allows(probe), Allowed::NothingUntil(probe + PAUSE_MIN * 2));
+        assert_eq!(breaker.allows(probe + PAUSE_MIN * 2), Allowed::ProbeNew, "by turns");
         breaker.note(probe, 1, true);
         assert_eq!(breaker.allows(probe), Allowed::All);
+    }
+
+    #[test]
+    fn it_loses_patience_after_about_a_minute() {
+        let mut breaker = after(&(0..20).map(|key| (key, false)).collect::<Vec<_>>());
+        let mut now = T0;
+        while !breaker.has_lost_patience() {
+            let Allowed::NothingUntil(until) = breaker.allows(now) else { panic!("it is open") };
+            now = until;
+            breaker.note(now, 1, false);
+        }
+        assert!((10..=60).contains(&(now - T0).as_secs()), "{:?}", now - T0);
     }
 }

@@ -105,25 +105,33 @@ impl Worker {
                 stop.unless_said(self.deps.clock.sleep(rest)).await;
                 return Ok(());
             }
-            Allowed::Probe => {
-                // One waiting event shows whether the world works again; if none waits, a new one.
-                if self.lanes.parked() > 0 {
-                    return self.retry_soonest(stop).await;
-                }
+            Allowed::ProbeOld if self.lanes.parked() > 0 => return self.retry_soonest(stop).await,
+            Allowed::ProbeNew if self.lanes.parked() > 0 => return self.probe_new(stop).await,
+            Allowed::All if self.lanes.due(now).is_some() => {
+                return self.retry_soonest(stop).await;
             }
-            Allowed::All => {
-                if self.lanes.due(now).is_some() {
-                    return self.retry_soonest(stop).await;
-                }
-            }
+            Allowed::ProbeOld | Allowed::ProbeNew | Allowed::All => {}
         }
-        let polled = self.poll(stop).await.map_err(|e| e.to_string())?;
+        let polled = self.poll(BATCH_MAX, stop).await.map_err(|e| e.to_string())?;
         self.take_up(polled, stop).await?;
         self.commit_offsets().await
     }
 
-    /// New records, or none when a retry comes due or it is time to stop.
-    async fn poll(&mut self, stop: &Stop) -> Result<Vec<Arc<Record>>, BusError> {
+    /// Takes up one new record, if there is one at once.
+    async fn probe_new(&mut self, stop: &Stop) -> Result<(), StepError> {
+        let polled = self.poll(1, stop).await.map_err(|e| e.to_string())?;
+        if polled.is_empty() {
+            self.breaker.nothing_new();
+        }
+        self.take_up(polled, stop).await?;
+        if !self.breaker.is_open() {
+            self.deps.health.up(&self.group);
+        }
+        self.commit_offsets().await
+    }
+
+    /// Up to `max` new records, or none when a retry comes due or it is time to stop.
+    async fn poll(&mut self, max: usize, stop: &Stop) -> Result<Vec<Arc<Record>>, BusError> {
         let clock = &self.deps.clock;
         let until_retry = self.lanes.next_due().map(|due| due.saturating_sub(clock.elapsed()));
         let retry = async {
@@ -136,7 +144,7 @@ impl Worker {
             stop.unless_said(retry).await;
             return Ok(vec![]);
         }
-        let poll = Box::pin(self.subscription.poll(BATCH_MAX));
+        let poll = Box::pin(self.subscription.poll(max));
         match stop.unless_said(select(poll, Box::pin(retry))).await {
             Some(Either::Left((polled, _))) => polled,
             Some(Either::Right(_)) | None => Ok(vec![]),
@@ -253,7 +261,7 @@ impl Worker {
                     self.deps.meters.retries.get_or_create(&self.labels).inc();
                     self.breaker.note(now, key_hash(&record), false);
                 }
-                if self.breaker.is_open() && !poison {
+                if self.breaker.is_open() && !self.breaker.has_lost_patience() && !poison {
                     self.lanes.postpone(&key, now);
                     self.deps.health.down(&self.group, "most events fail; paused");
                 } else {

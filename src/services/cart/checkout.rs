@@ -33,8 +33,7 @@ pub struct CheckedOut {
 pub type Remember<'a> = &'a (dyn Fn(&mut UnitOfWork, &CheckedOut) + Send + Sync);
 
 impl Carts {
-    /// Turns the user's cart into an order. `remember` is called for the order that this very call
-    /// makes.
+    /// Turns the user's cart into an order. `remember` is called for every answer that names one.
     pub async fn checkout(
         &self,
         user: &UserId,
@@ -49,16 +48,22 @@ impl Carts {
             let mut cart = store::load(&self.desk, user, unit.now).await?;
             let stored = cart.version;
             let Some(cart_id) = cart.cart_id.filter(|_| !cart.items.is_empty()) else {
-                return self.checked_out_before(cart).await;
+                match self.checked_out_before(cart, remember).await {
+                    Err(CartError::Store(StoreError::Conflict(_))) => {
+                        self.desk.pause_after_conflict().await;
+                        continue;
+                    }
+                    answer => return answer,
+                }
             };
             self.refresh_prices(&mut cart, stored).await?;
             let order_id = OrderId::of_cart(cart_id);
             let e = self.initiated(&unit, &cart, order_id.clone(), contact);
-            self.hold(&e, unit.now).await?;
+            self.hold(&e, cart.version, unit.now).await?;
             let done = CheckedOut { order_id: order_id.clone(), cart: CartView::from(&cart) };
-            cart.checked_out(order_id.clone());
+            cart.checked_out(order_id);
             store::insert_checkout(&mut unit, &e);
-            store::save(&mut unit, &self.desk, &cart, stored);
+            store::save(&mut unit, &self.desk, &mut cart, stored);
             unit.emit(None, &Event::CartCheckoutInitiated(e));
             remember(&mut unit, &done);
             match self.desk.commit(unit).await {
@@ -68,25 +73,30 @@ impl Carts {
                 }
                 // The same order, made by somebody else, or a cart that has changed: look again.
                 Err(StoreError::Conflict(_)) => self.desk.pause_after_conflict().await,
-                Err(error) => {
-                    if let StoreError::Full(_) = error {
-                        // Certainly not written: the units need not wait for the hold to lapse.
-                        let _ = self.holds.release(&[order_id]).await;
-                    }
-                    return Err(error.into());
-                }
+                // The hold lapses by itself: another tab may have made the order that it is for.
+                Err(error) => return Err(error.into()),
             }
         }
         Err(StoreError::Unavailable(format!("the cart of {user} changes too fast")).into())
     }
 
-    /// An empty cart that was just checked out answers with the order that it became.
-    async fn checked_out_before(&self, cart: Cart) -> Result<CheckedOut, CartError> {
+    /// An empty cart that was just checked out answers with the order that it became; an answer like
+    /// any other, to be remembered.
+    async fn checked_out_before(
+        &self,
+        cart: Cart,
+        remember: Remember<'_>,
+    ) -> Result<CheckedOut, CartError> {
         let Some(order_id) = cart.last_order_id else { return Err(Refusal::Empty.into()) };
         let Some(entry) = store::checkout(&self.desk, &order_id).await? else {
             return Err(Refusal::Empty.into());
         };
-        Ok(CheckedOut { order_id, cart: CartView::of_lines(entry.user_id, entry.items) })
+        let cart = CartView::of_lines(entry.user_id, entry.items);
+        let done = CheckedOut { order_id, cart };
+        let mut unit = self.desk.unit();
+        remember(&mut unit, &done);
+        self.desk.commit(unit).await?;
+        Ok(done)
     }
 
     /// Nobody is charged a price that was not shown: a cart with another is shown again first.
@@ -128,7 +138,12 @@ impl Carts {
         }
     }
 
-    async fn hold(&self, e: &cart::CheckoutInitiated, now: Timestamp) -> Result<(), CartError> {
+    async fn hold(
+        &self,
+        e: &cart::CheckoutInitiated,
+        rank: i64,
+        now: Timestamp,
+    ) -> Result<(), CartError> {
         let units = |line: &crate::domain::Line| Units {
             product_id: line.product_id.clone(),
             quantity: line.quantity,
@@ -137,6 +152,7 @@ impl Carts {
             order_id: e.order_id.clone(),
             units: e.items.iter().map(units).collect(),
             expires_at: e.hold_expires_at,
+            rank,
         };
         let held = self.holds.hold(std::slice::from_ref(&hold), now).await;
         let held = held.map_err(|error| StoreError::Unavailable(error.to_string()))?;

@@ -1,13 +1,11 @@
 //! The copy of a cart in the cache, `cart:{user}`: readable JSON, replaced only by a newer version,
-//! never the only place where anything stands.
-
-use std::time::Duration;
+//! forgotten with the cart, never the only place where anything stands.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::model::Cart;
-use crate::domain::{Line, Money, UserId, lines_total};
+use crate::domain::{Line, Money, Timestamp, UserId, lines_total};
 use crate::ports::{Cache, CacheError};
 
 /// How often a copy is tried against others that write it at the same time.
@@ -44,6 +42,8 @@ struct Copy {
     user_id: UserId,
     items: Vec<Line>,
     total_amount: Money,
+    /// Versions of a cart count from when it was first touched.
+    created_at: Timestamp,
     version: i64,
 }
 
@@ -61,19 +61,29 @@ pub(super) async fn read(cache: &dyn Cache, user: &UserId) -> Result<Option<Cart
     Ok(copy.map(|copy| CartView::of_lines(copy.user_id, copy.items)))
 }
 
-/// Puts `cart` in the place of an older copy.
-pub(super) async fn write(cache: &dyn Cache, cart: &Cart, ttl: Duration) -> Result<(), CacheError> {
-    let (key, version) = (key(&cart.user_id), cart.version);
+/// Puts `cart` in the place of an older copy, for as long as the cart is kept after `now`.
+pub(super) async fn write(
+    cache: &dyn Cache,
+    cart: &Cart,
+    now: Timestamp,
+) -> Result<(), CacheError> {
+    let ttl = cart.expires_at.since(now);
+    let (key, ours) = (key(&cart.user_id), (cart.created_at, cart.version));
     let copy = Copy {
         user_id: cart.user_id.clone(),
         items: cart.items.clone(),
         total_amount: cart.total(),
-        version,
+        created_at: cart.created_at,
+        version: cart.version,
     };
     let value = Bytes::from(serde_json::to_vec(&copy).expect("a cart is plain data"));
     for _ in 0..TRIES {
         let there = cache.get(&key).await?;
-        if there.as_ref().and_then(decode).is_some_and(|copy| copy.version >= version) {
+        if there
+            .as_ref()
+            .and_then(decode)
+            .is_some_and(|copy| (copy.created_at, copy.version) >= ours)
+        {
             return Ok(());
         }
         if cache.compare_and_set(&key, there.as_ref(), value.clone(), ttl).await? {

@@ -212,7 +212,7 @@ impl Carts {
             let mut cart = store::load(&self.desk, user, unit.now).await?;
             let stored = cart.version;
             decide(&mut cart, &mut unit)?;
-            store::save(&mut unit, &self.desk, &cart, stored);
+            store::save(&mut unit, &self.desk, &mut cart, stored);
             match self.desk.commit(unit).await {
                 Ok(()) => {
                     self.refresh_copy(&cart).await;
@@ -226,8 +226,8 @@ impl Carts {
     }
 
     async fn refresh_copy(&self, cart: &Cart) {
-        let ttl = self.desk.settings.cart_ttl;
-        if let Err(error) = copy::write(self.cache.as_ref(), cart, ttl).await {
+        let now = self.desk.clock.now();
+        if let Err(error) = copy::write(self.cache.as_ref(), cart, now).await {
             tracing::debug!(%error, user_id = %cart.user_id, "cart not cached");
         }
     }
@@ -322,7 +322,12 @@ impl Service for Carts {
     }
 
     fn topics(&self) -> &'static [Topic] {
-        &[Topic::CartItemAdded, Topic::CartItemRemoved, Topic::CatalogProductUpserted]
+        &[
+            Topic::CartItemAdded,
+            Topic::CartItemRemoved,
+            Topic::CartCheckoutInitiated,
+            Topic::CatalogProductUpserted,
+        ]
     }
 
     async fn handle(&self, unit: &mut UnitOfWork, events: &[Incoming]) -> Result<(), Failure> {
@@ -332,6 +337,7 @@ impl Service for Carts {
             match &incoming.event {
                 Event::CartItemAdded(e) => drop(users.insert(&e.user_id)),
                 Event::CartItemRemoved(e) => drop(users.insert(&e.user_id)),
+                Event::CartCheckoutInitiated(e) => drop(users.insert(&e.user_id)),
                 Event::CatalogProductUpserted(e) => prices.push(e),
                 _ => {}
             }

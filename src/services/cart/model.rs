@@ -26,6 +26,8 @@ pub struct Cart {
     pub last_order_id: Option<OrderId>,
     /// When it was first touched.
     pub created_at: Timestamp,
+    /// When it is forgotten, unless it is touched again.
+    pub expires_at: Timestamp,
 }
 
 impl Cart {
@@ -38,6 +40,7 @@ impl Cart {
             version: 0,
             last_order_id: None,
             created_at: now,
+            expires_at: now,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
 const SELECT_CART: &str =
-    "select user_id, cart_id, items, version, last_order_id, created_at from carts
+    "select user_id, cart_id, items, version, last_order_id, created_at, expires_at from carts
  where user_id = ?1 and expires_at > ?2";
 // An expired row is as good as none: whoever comes first overwrites it, from whatever version.
 const INSERT_CART: &str = "insert into carts (user_id, cart_id, items, version, last_order_id, created_at, updated_at, expires_at)
@@ -54,14 +54,17 @@ fn cart(row: &Row) -> Result<Cart, StoreError> {
         version: row.int(3)?,
         last_order_id: row.parsed_opt(4)?,
         created_at: row.time(5)?,
+        expires_at: row.time(6)?,
     })
 }
 
-/// Writes a cart that was at `stored_version` when it was read (0: there was none).
-pub(super) fn save(unit: &mut UnitOfWork, desk: &Desk, cart: &Cart, stored_version: i64) {
+/// Writes a cart that was at `stored_version` when it was read (0: there was none), and has just been
+/// touched.
+pub(super) fn save(unit: &mut UnitOfWork, desk: &Desk, cart: &mut Cart, stored_version: i64) {
     let items = serde_json::to_string(&cart.items).expect("lines are plain data");
     let (last, now) = (cart.last_order_id.as_ref(), unit.now);
     let expires_at = now + desk.settings.cart_ttl;
+    cart.expires_at = expires_at;
     if stored_version == 0 {
         unit.one(
             INSERT_CART,

@@ -68,7 +68,8 @@ impl Inventory {
                 if matches!(state, None | Some(HoldState::Held)) {
                     let units = units_of(&e.items);
                     let expires_at = now + RESERVING_TTL;
-                    wanted.push(Hold { order_id: e.order_id.clone(), units, expires_at });
+                    let (order_id, rank) = (e.order_id.clone(), Hold::FINAL);
+                    wanted.push(Hold { order_id, units, expires_at, rank });
                 }
             }
         }

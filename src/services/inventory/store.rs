@@ -209,7 +209,7 @@ pub(super) async fn durable_holds(
     let stock = results[0].iter().map(|row| Ok((row.parsed(0)?, row.int(1)?)));
     let live = results[1].iter().map(|row| {
         let HoldRow { order_id, units, expires_at, .. } = hold(row)?;
-        Ok(Hold { order_id, units, expires_at })
+        Ok(Hold { order_id, units, expires_at, rank: Hold::FINAL })
     });
     Ok((stock.collect::<Result<_, StoreError>>()?, live.collect::<Result<_, StoreError>>()?))
 }

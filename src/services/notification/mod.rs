@@ -69,11 +69,14 @@ impl Service for Notifications {
                 }
                 _ => vec![],
             };
-            for mut message in messages {
-                message.next_attempt_at = unit.now;
-                store::insert(unit, &message);
-                due.push(message);
-            }
+            due.extend(messages);
+        }
+        // An outcome is told once, whatever event tells of it.
+        let mut told = store::known(&self.desk, &due).await?;
+        due.retain(|message| told.insert(message.message_id.clone()));
+        for message in &mut due {
+            message.next_attempt_at = unit.now;
+            store::insert(unit, message);
         }
         self.handover.after(unit, due);
         Ok(())

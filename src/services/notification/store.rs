@@ -1,16 +1,18 @@
 //! The notification service's SQL.
 
+use std::collections::BTreeSet;
+
 use super::model::{Channel, Message, Status};
 use crate::domain::Timestamp;
-use crate::ports::store::{Row, StoreError};
+use crate::ports::store::{Read, Row, StoreError};
 use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
 const INSERT: &str =
     "insert into notifications (message_id, order_id, channel, recipient, subject, body,
    status, attempts, next_attempt_at, created_at, updated_at)
- values (?1, ?2, ?3, ?4, ?5, ?6, 'PENDING', 0, ?7, ?7, ?7)
- on conflict (message_id) do nothing";
+ values (?1, ?2, ?3, ?4, ?5, ?6, 'PENDING', 0, ?7, ?7, ?7)";
+const SELECT_KNOWN: &str = "select message_id from notifications where message_id = ?1";
 const SELECT_DUE: &str =
     "select message_id, order_id, channel, recipient, subject, body, attempts, next_attempt_at
  from notifications where next_attempt_at is not null and next_attempt_at <= ?1
@@ -19,10 +21,20 @@ const UPDATE: &str = "update notifications set status = ?2, reason = ?3, attempt
    next_attempt_at = ?5, updated_at = ?6
  where message_id = ?1 and status = 'PENDING'";
 
-/// Adds a message, unless there is one of this name.
+/// Which of these messages there are already.
+pub(super) async fn known(
+    desk: &Desk,
+    messages: &[Message],
+) -> Result<BTreeSet<String>, StoreError> {
+    let read = Read::each(SELECT_KNOWN, messages.iter().map(|m| values![&m.message_id]));
+    let rows = desk.read(&[read]).await?.concat();
+    rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
+}
+
+/// Adds a message, which must be the first of its name.
 pub(super) fn insert(unit: &mut UnitOfWork, m: &Message) {
     let now = unit.now;
-    unit.any(
+    unit.one(
         INSERT,
         values![
             &m.message_id,

@@ -34,7 +34,12 @@ pub(super) const READERS: &[(&str, &str, &[&str])] = &[
     (
         "cart",
         "cart-service-group",
-        &["cart.item_added", "cart.item_removed", "catalog.product_upserted"],
+        &[
+            "cart.item_added",
+            "cart.item_removed",
+            "cart.checkout_initiated",
+            "catalog.product_upserted",
+        ],
     ),
 ];
 

@@ -90,7 +90,7 @@ fn units(units: &[(&str, u32)]) -> Vec<Units> {
 }
 
 fn hold(name: &str, lines: &[(&str, u32)], expires_at: Timestamp) -> Hold {
-    Hold { order_id: order(name), units: units(lines), expires_at }
+    Hold { order_id: order(name), units: units(lines), expires_at, rank: 1 }
 }
 
 fn short(lines: &[(&str, u64)]) -> Held {

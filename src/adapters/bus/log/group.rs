@@ -1,6 +1,6 @@
 //! Consumer groups: who reads which partition, and how far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,6 +21,8 @@ pub(super) struct Groups {
 struct Group {
     /// Subscribed topics with their partition counts, by member.
     members: BTreeMap<u64, Vec<(Arc<str>, u32)>>,
+    /// All topics that a member subscribed to since this process began.
+    subscribed: BTreeSet<Arc<str>>,
     /// Counts changes of membership.
     generation: u64,
     owners: BTreeMap<PartitionKey, Owner>,
@@ -74,6 +76,7 @@ impl Groups {
     pub(super) fn join(&mut self, group: &str, topics: Vec<(Arc<str>, u32)>) -> Joined {
         self.next_member += 1;
         let group = self.groups.entry(group.to_owned()).or_default();
+        group.subscribed.extend(topics.iter().map(|(topic, _)| Arc::clone(topic)));
         group.members.insert(self.next_member, topics);
         group.rebalance();
         Joined { member: self.next_member, generation: group.generation }
@@ -90,11 +93,10 @@ impl Groups {
         self.groups.get(group).is_some_and(|group| !group.members.is_empty())
     }
 
-    /// The lowest committed offset of the groups that read this partition now.
+    /// The lowest committed offset of the groups that have read this topic in this process: one whose
+    /// members are all being started again still wants its records.
     pub(super) fn slowest(&self, topic: &Arc<str>, partition: u32) -> Option<u64> {
-        let reads = |group: &&Group| {
-            group.members.values().flatten().any(|(subscribed, _)| subscribed == topic)
-        };
+        let reads = |group: &&Group| group.subscribed.contains(topic);
         let key = (Arc::clone(topic), partition);
         let committed = |group: &Group| group.committed.get(&key).copied().unwrap_or(0);
         self.groups.values().filter(reads).map(committed).min()

@@ -1,8 +1,9 @@
 //! Performs effects: many at once, outside of any transaction, each only when the row that asks for
 //! it is on disk, and commits what came of them together.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod queue;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, FutureExt, select};
@@ -10,20 +11,23 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Stop;
-use super::in_hand::InHand;
 use crate::domain::Timestamp;
-use crate::ports::{Clock, StoreError};
+use crate::ports::{Clock, Signal, StoreError};
 use crate::services::{Effects, Failure};
+use queue::{Demand, Queue};
 
 /// Effects under way at most.
 const IN_FLIGHT_MAX: usize = 1_024;
 /// Results committed together at most.
 const RECORD_MAX: usize = 256;
-/// A look at the rows without having been woken, for what a crash left there.
+/// A look at the rows without having been woken, for what nobody handed over.
 const SCAN_EVERY: Duration = Duration::from_secs(5);
+/// Rows that became due in this run are handed over by whoever writes them; only one that is overdue
+/// by this much was forgotten.
+const HANDOVER_MAX: Duration = Duration::from_secs(30);
 /// Pause after trouble with the store.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Tries to record one result that the store does not understand, before it is left to the next scan.
+/// Tries to record one result that the store does not understand, before it is left to a later scan.
 const TRIES: usize = 5;
 
 type Done<S> = (<S as Effects>::Effect, <S as Effects>::Outcome);
@@ -32,14 +36,20 @@ type Done<S> = (<S as Effects>::Effect, <S as Effects>::Outcome);
 pub struct EffectRunner<S: Effects> {
     service: Arc<S>,
     clock: Arc<dyn Clock>,
-    in_hand: InHand<S::Effect>,
+    /// What is older than this run was handed over to nobody who still knows.
+    started: Timestamp,
+    queue: Mutex<Queue<S::Effect>>,
+    /// Given when results are recorded: rows that were in hand are so no more.
+    recorded: Signal,
 }
 
 impl<S: Effects + 'static> EffectRunner<S> {
     /// A runner for `service`.
     pub fn new(service: Arc<S>) -> Self {
         let clock = Arc::clone(&service.desk().clock);
-        Self { service, clock, in_hand: InHand::default() }
+        let started = clock.now();
+        let (queue, recorded) = (Mutex::default(), Signal::default());
+        Self { service, clock, started, queue, recorded }
     }
 
     /// Performs until told to stop; then finishes what is under way.
@@ -50,24 +60,29 @@ impl<S: Effects + 'static> EffectRunner<S> {
         Ok(())
     }
 
+    fn queue(&self) -> MutexGuard<'_, Queue<S::Effect>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn perform(&self, stop: &Stop, finished: UnboundedSender<Done<S>>) {
         let mut handed_over = self.service.handover().waiter();
-        let mut waiting: BTreeMap<(Timestamp, String), S::Effect> = BTreeMap::new();
+        let mut recorded = self.recorded.waiter();
         let mut underway: FuturesUnordered<BoxFuture<'_, Done<S>>> = FuturesUnordered::new();
-        let mut next_scan = Duration::ZERO;
+        let (mut next_scan, mut more) = (Duration::ZERO, false);
         loop {
-            self.queue(&mut waiting, self.service.handover().take());
-            if self.clock.elapsed() >= next_scan {
-                self.scan(&mut waiting).await;
+            self.take(self.service.handover().take());
+            if self.clock.elapsed() >= next_scan || more && self.has_room() {
+                more = self.scan().await;
                 next_scan = self.clock.elapsed() + SCAN_EVERY;
             }
-            while let Some(effect) = self.next_due(&mut waiting, underway.len(), stop) {
+            while let Some(effect) = self.next_due(underway.len(), stop) {
                 underway.push(self.start(effect).boxed());
             }
             if stop.is_said() && underway.is_empty() {
                 return;
             }
-            let wake = select(Box::pin(handed_over.wait()), self.rest(&waiting, next_scan));
+            let wake = select(Box::pin(handed_over.wait()), Box::pin(recorded.wait()));
+            let wake = select(wake, self.rest(next_scan));
             let wake = select(Box::pin(stop.heard()), wake);
             if underway.is_empty() {
                 wake.await;
@@ -79,16 +94,16 @@ impl<S: Effects + 'static> EffectRunner<S> {
         }
     }
 
+    /// Whether so little is in hand that most of what a scan finds would be new.
+    fn has_room(&self) -> bool {
+        let queue = self.queue();
+        !queue.is_due(self.clock.now()) && queue.underway() < IN_FLIGHT_MAX / 2
+    }
+
     /// The next effect whose time has come, if another may be begun.
-    fn next_due(
-        &self,
-        waiting: &mut BTreeMap<(Timestamp, String), S::Effect>,
-        underway: usize,
-        stop: &Stop,
-    ) -> Option<S::Effect> {
-        let first = waiting.first_entry()?;
-        let due = first.key().0 <= self.clock.now();
-        (due && underway < IN_FLIGHT_MAX && !stop.is_said()).then(|| first.remove())
+    fn next_due(&self, underway: usize, stop: &Stop) -> Option<S::Effect> {
+        let may = underway < IN_FLIGHT_MAX && !stop.is_said();
+        may.then(|| self.queue().begin(self.clock.now()))?
     }
 
     async fn start(&self, effect: S::Effect) -> Done<S> {
@@ -101,41 +116,40 @@ impl<S: Effects + 'static> EffectRunner<S> {
         (effect, outcome)
     }
 
-    fn rest(
-        &self,
-        waiting: &BTreeMap<(Timestamp, String), S::Effect>,
-        next_scan: Duration,
-    ) -> BoxFuture<'static, ()> {
+    fn rest(&self, next_scan: Duration) -> BoxFuture<'static, ()> {
+        let queue = self.queue();
         let until_scan = next_scan.saturating_sub(self.clock.elapsed());
-        let until_due = waiting.keys().next().map(|(at, _)| at.since(self.clock.now()));
+        let until_due = queue.next_due().map(|at| at.since(self.clock.now()));
         // What is due already waits for a free place, not for the clock.
         let until_due = until_due.filter(|rest| !rest.is_zero());
         self.clock.sleep(until_due.unwrap_or(until_scan).min(until_scan))
     }
 
-    fn queue(
-        &self,
-        waiting: &mut BTreeMap<(Timestamp, String), S::Effect>,
-        effects: Vec<S::Effect>,
-    ) {
+    fn take(&self, effects: Vec<S::Effect>) {
+        let mut queue = self.queue();
         for effect in effects {
-            let key = S::key(&effect);
-            if let Some(effect) = self.in_hand.hold(&key, S::step(&effect), effect) {
-                waiting.insert((S::due_at(&effect), key), effect);
-            }
+            let (step, due) = (S::step(&effect), S::due_at(&effect));
+            queue.offer(S::key(&effect), Demand { step, due, effect });
         }
     }
 
-    async fn scan(&self, waiting: &mut BTreeMap<(Timestamp, String), S::Effect>) {
-        let limit = (2 * IN_FLIGHT_MAX) as u32;
+    /// Takes up rows that nobody hands over; whether there may be more of them.
+    async fn scan(&self) -> bool {
+        let limit = 2 * IN_FLIGHT_MAX;
         // What was in hand when the rows were read may be recorded by now: they would be stale.
-        let in_hand = self.in_hand.names();
-        match self.service.due(self.clock.now(), limit).await {
+        let in_hand = self.queue().names();
+        let forgotten = (self.clock.now() - HANDOVER_MAX).max(self.started);
+        match self.service.due(forgotten, limit as u32).await {
             Ok(mut effects) => {
+                let more = effects.len() == limit;
                 effects.retain(|effect| !in_hand.contains(&S::key(effect)));
-                self.queue(waiting, effects);
+                self.take(effects);
+                more
             }
-            Err(error) => tracing::warn!(%error, "due effects not read, trying again"),
+            Err(error) => {
+                tracing::warn!(%error, "due effects not read, trying again");
+                false
+            }
         }
     }
 
@@ -194,7 +208,9 @@ impl<S: Effects + 'static> EffectRunner<S> {
 
     /// Lets go of what is recorded, and goes on with what was asked for meanwhile.
     fn release(&self, batch: &[Done<S>]) {
-        let next = batch.iter().filter_map(|(effect, _)| self.in_hand.release(&S::key(effect)));
-        self.service.handover().give(next.collect());
+        let mut queue = self.queue();
+        batch.iter().for_each(|(effect, _)| queue.finish(&S::key(effect)));
+        drop(queue);
+        self.recorded.give();
     }
 }
