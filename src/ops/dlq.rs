@@ -1,27 +1,18 @@
-//! Dead letters: read from their topic, with what has become of them since from the ledger.
+//! Dead letters as they are listed, chosen and shown.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use bytes::Bytes;
-use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::OpsError;
 use super::blob::Blob;
+use super::ledger::Ledger;
+use super::letters::{self, Ends, Letter};
 use super::topics::RecordView;
 use crate::domain::Timestamp;
 use crate::domain::closed_set::closed_set;
-use crate::events::Topic;
-use crate::ports::bus::{EventBus, Position, Record};
-use crate::ports::store::{Read, Store};
-use crate::values;
-
-/// Records read at a time.
-const BATCH: usize = 500;
+use crate::ports::bus::EventBus;
 
 closed_set! {
     /// What has become of a dead letter.
@@ -135,123 +126,22 @@ impl DlqFilter {
     }
 }
 
-#[derive(Deserialize)]
-struct Body {
-    original_topic: String,
-    event_id: String,
-    error_reason: String,
-    retry_count: u64,
-    timestamp: Timestamp,
-    payload: Box<RawValue>,
-}
-
-/// A dead letter as read from its topic.
-pub(super) struct Letter {
-    pub(super) view: DeadLetter,
-    pub(super) record: Arc<Record>,
-    /// The original value; none for a tombstone.
-    pub(super) payload: Option<Bytes>,
-    pub(super) intact: bool,
-}
-
-/// The dead letter in `record`; none if it is not one of ours.
-fn letter(record: &Arc<Record>) -> Option<Letter> {
-    let body: Body = serde_json::from_slice(record.value.as_deref()?).ok()?;
-    let header = |name: &str| record.header(name).unwrap_or_default().to_owned();
-    let payload = match header("ecom-dlq-payload-encoding").as_str() {
-        "none" => None,
-        "base64" => {
-            let text: String = serde_json::from_str(body.payload.get()).ok()?;
-            Some(Bytes::from(BASE64.decode(text.as_bytes()).ok()?))
-        }
-        _ => Some(Bytes::from(body.payload.get().to_owned())),
-    };
-    let digest = HEXLOWER.encode(&Sha256::digest(payload.as_deref().unwrap_or_default()));
-    let code = match header("ecom-dlq-error-code") {
-        code if code.is_empty() => {
-            body.error_reason.split(':').next().unwrap_or_default().to_owned()
-        }
-        code => code,
-    };
-    let view = DeadLetter {
-        id: record.at.to_string(),
-        state: EntryState::Open,
-        failed_at: body.timestamp,
-        service: header("ecom-dlq-service"),
-        group: header("ecom-dlq-group"),
-        original_topic: body.original_topic,
-        event_id: body.event_id,
-        key: record.key.as_deref().map(Blob::of),
-        error_code: code,
-        error_reason: body.error_reason,
-        retry_count: body.retry_count,
-        replays: header("ecom-replay-count").parse().unwrap_or(0),
-    };
-    let intact = digest == header("ecom-dlq-payload-sha256");
-    Some(Letter { view, record: Arc::clone(record), payload, intact })
-}
-
-/// All dead letters below the ends that the topic has now, oldest first, with their states.
+/// All dead letters that there are now, oldest first, with what has become of them; and where they end.
 pub(super) async fn letters(
     bus: &dyn EventBus,
-    store: &dyn Store,
-) -> Result<Vec<Letter>, OpsError> {
-    let topics = bus.topics().await?;
-    let Some(dlq) = topics.iter().find(|topic| topic.name == Topic::DlqEvents.as_str()) else {
-        return Ok(vec![]);
-    };
-    let mut all = vec![];
-    for p in &dlq.partitions {
-        let mut at =
-            Position { topic: dlq.name.as_str().into(), partition: p.partition, offset: p.start };
-        while at.offset < p.end {
-            let records = bus.read(&at, BATCH).await?;
-            let Some(last) = records.last() else { break };
-            at.offset = last.at.offset + 1;
-            all.extend(records.iter().filter(|r| r.at.offset < p.end).filter_map(letter));
-        }
-    }
-    all.sort_by_key(|l| (l.view.failed_at, l.record.at.partition, l.record.at.offset));
-    set_states(store, &mut all).await?;
-    Ok(all)
-}
-
-/// What has become of each: the ledger's word, brought up to date for those that were sent back.
-async fn set_states(store: &dyn Store, letters: &mut [Letter]) -> Result<(), OpsError> {
-    const STATES: &str = "select entry_id, state from dlq_entries order by entry_id";
-    const PROCESSED: &str =
-        "select event_id from processed_events where consumer = ?1 and event_id = ?2";
-    let rows = store.read(&[Read::new(STATES, vec![])]).await?.concat();
-    let mut states: BTreeMap<String, EntryState> = BTreeMap::new();
-    for row in &rows {
-        let state = EntryState::parse(row.text(1)?).unwrap_or(EntryState::Open);
-        states.insert(row.text(0)?.to_owned(), state);
-    }
-    let refailed: Vec<String> = letters
-        .iter()
-        .filter_map(|l| l.record.header("ecom-replay-of").map(str::to_owned))
-        .collect();
-    for letter in letters {
-        letter.view.state = states.get(&letter.view.id).copied().unwrap_or(EntryState::Open);
-        if letter.view.state == EntryState::Replaying {
-            let row = values![&letter.view.service, &letter.view.event_id];
-            let processed = store.read(&[Read::new(PROCESSED, row)]).await?.concat();
-            if !processed.is_empty() {
-                letter.view.state = EntryState::Resolved;
-            } else if refailed.contains(&letter.view.id) {
-                letter.view.state = EntryState::Refailed;
-            }
-        }
-    }
-    Ok(())
+    ledger: &Ledger<'_>,
+) -> Result<(Vec<Letter>, Ends), OpsError> {
+    let (mut all, ends) = letters::since(bus, &Ends::new()).await?;
+    ledger.bring_up_to_date(&mut all).await?;
+    Ok((all, ends))
 }
 
 pub(super) async fn list(
     bus: &dyn EventBus,
-    store: &dyn Store,
+    ledger: &Ledger<'_>,
     filter: &DlqFilter,
 ) -> Result<Vec<DeadLetter>, OpsError> {
-    let all = letters(bus, store).await?;
+    let (all, _) = letters(bus, ledger).await?;
     Ok(matching(&all, filter)?.into_iter().map(|letter| letter.view.clone()).collect())
 }
 
@@ -276,47 +166,55 @@ pub(super) fn matching<'a>(
 
 pub(super) async fn show(
     bus: &dyn EventBus,
-    store: &dyn Store,
+    ledger: &Ledger<'_>,
     id: &str,
 ) -> Result<DeadLetterDetail, OpsError> {
-    const AUDIT: &str =
-        "select at, actor, action, detail from dlq_audit where entry_id = ?1 order by seq";
-    let all = letters(bus, store).await?;
-    let letter = find(&all, id)?;
-    let rows = store.read(&[Read::new(AUDIT, values![&letter.view.id])]).await?.concat();
-    let audit = rows.iter().map(|row| {
-        Ok(AuditView {
-            at: row.time(0)?,
-            actor: row.text(1)?.to_owned(),
-            action: row.text(2)?.to_owned(),
-            detail: row.text(3)?.to_owned(),
-        })
-    });
+    let (all, _) = letters(bus, ledger).await?;
+    let letter = Index::of(&all).find(id)?;
+    let content = letters::content(bus, &letter.at).await?.ok_or_else(|| unknown(id))?;
     Ok(DeadLetterDetail {
         letter: letter.view.clone(),
-        record: RecordView::from(letter.record.as_ref()),
-        payload: letter.payload.as_deref().map(Blob::of),
-        payload_intact: letter.intact,
-        audit: audit.collect::<Result<_, OpsError>>()?,
+        record: RecordView::from(content.record.as_ref()),
+        payload: content.payload.as_deref().map(Blob::of),
+        payload_intact: content.intact,
+        audit: ledger.audit(&letter.view.id).await?,
     })
 }
 
-/// The dead letter with this id, or with this event id if that is unique.
-pub(super) fn find<'a>(letters: &'a [Letter], id: &str) -> Result<&'a Letter, OpsError> {
-    if let Some(letter) = letters.iter().find(|letter| letter.view.id == id) {
-        return Ok(letter);
-    }
-    let mut of_event = letters.iter().filter(|letter| letter.view.event_id == id);
-    match (of_event.next(), of_event.next()) {
-        (Some(letter), None) => Ok(letter),
-        (Some(_), Some(_)) => {
-            let text = format!(
-                "several dead letters have the event id {id}; use dlq.events/PARTITION/OFFSET"
-            );
-            Err(OpsError::Invalid(text))
+/// Dead letters by their ids, and by those of their events.
+pub(super) struct Index<'a> {
+    by_id: BTreeMap<&'a str, &'a Letter>,
+    by_event: BTreeMap<&'a str, Vec<&'a Letter>>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn of(letters: &'a [Letter]) -> Self {
+        let mut by_event: BTreeMap<&str, Vec<&Letter>> = BTreeMap::new();
+        for letter in letters {
+            by_event.entry(&letter.view.event_id).or_default().push(letter);
         }
-        (None, _) => {
-            Err(OpsError::NotFound(format!("there is no dead letter {id}; see `ecom dlq list`")))
+        let by_id = letters.iter().map(|letter| (letter.view.id.as_str(), letter)).collect();
+        Self { by_id, by_event }
+    }
+
+    /// The dead letter with this id, or with this event id if that is unique.
+    pub(super) fn find(&self, id: &str) -> Result<&'a Letter, OpsError> {
+        if let Some(letter) = self.by_id.get(id) {
+            return Ok(letter);
+        }
+        match self.by_event.get(id).map_or(&[][..], Vec::as_slice) {
+            [] => Err(unknown(id)),
+            [letter] => Ok(letter),
+            _ => {
+                let text = format!(
+                    "several dead letters have the event id {id}; use dlq.events/PARTITION/OFFSET"
+                );
+                Err(OpsError::Invalid(text))
+            }
         }
     }
+}
+
+fn unknown(id: &str) -> OpsError {
+    OpsError::NotFound(format!("there is no dead letter {id}; see `ecom dlq list`"))
 }

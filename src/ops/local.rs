@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::dlq::{self, DeadLetter, DeadLetterDetail, DlqFilter};
+use super::ledger::Ledger;
 use super::replay::{OneAtATime, ReplayReport, ReplayRequest, Replayer};
 use super::topics::{self, NewRecordView, RecordView, TailQuery, TailStart, TopicView};
 use super::{Ops, OpsError};
@@ -44,6 +45,10 @@ impl LocalOps {
             running: false,
         }
     }
+
+    fn ledger(&self, idle: bool) -> Ledger<'_> {
+        Ledger { store: self.store.as_ref(), clock: self.clock.as_ref(), idle }
+    }
 }
 
 #[async_trait]
@@ -67,21 +72,25 @@ impl Ops for LocalOps {
     }
 
     async fn dead_letters(&self, filter: &DlqFilter) -> Result<Vec<DeadLetter>, OpsError> {
-        dlq::list(self.bus.as_ref(), self.store.as_ref(), filter).await
+        let idle = self.replays.try_lock().ok(); // kept, so that none begins meanwhile
+        dlq::list(self.bus.as_ref(), &self.ledger(idle.is_some()), filter).await
     }
 
     async fn dead_letter(&self, id: &str) -> Result<DeadLetterDetail, OpsError> {
-        dlq::show(self.bus.as_ref(), self.store.as_ref(), id).await
+        let idle = self.replays.try_lock().ok();
+        dlq::show(self.bus.as_ref(), &self.ledger(idle.is_some()), id).await
     }
 
     async fn replay(&self, request: &ReplayRequest) -> Result<ReplayReport, OpsError> {
+        let mut dice = self.replays.lock().await;
         let replayer = Replayer {
             bus: self.bus.as_ref(),
-            store: self.store.as_ref(),
+            ledger: self.ledger(true),
             clock: self.clock.as_ref(),
             running: self.running,
         };
-        let report = replayer.run(request, &mut *self.replays.lock().await).await?;
+        let report = replayer.run(request, &mut dice).await?;
+        drop(dice);
         self.store.durable().await?;
         Ok(report)
     }

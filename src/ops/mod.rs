@@ -5,6 +5,8 @@
 pub mod api;
 pub mod blob;
 pub mod dlq;
+mod ledger;
+mod letters;
 pub mod local;
 pub mod remote;
 pub mod replay;

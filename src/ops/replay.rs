@@ -1,7 +1,7 @@
 //! Sending dead letters back to where they came from: the original bytes, to the one group that failed
 //! them, at a bounded rate, never more often than allowed, and with a note of each step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::OpsError;
-use super::dlq::{self, DlqFilter, EntryState, Letter};
+use super::dlq::{self, DlqFilter, EntryState, Index};
+use super::ledger::Ledger;
+use super::letters::{self, Content, Ends, Letter};
 use crate::domain::Timestamp;
 use crate::ports::bus::{EventBus, NewRecord, RecordHeader};
-use crate::ports::store::{Batch, Store};
 use crate::ports::{Clock, Dice};
-use crate::values;
 
 /// Headers that tell of failures: a replay starts without them.
 const ERROR_FAMILIES: [&str; 3] = ["ecom-dlq-", "__dlq.errors.", "kafka_dlt-"];
@@ -22,6 +22,8 @@ const ERROR_FAMILIES: [&str; 3] = ["ecom-dlq-", "__dlq.errors.", "kafka_dlt-"];
 const REPLAY_FAMILY: &str = "ecom-replay";
 /// Pause between two looks at what became of a replay.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Longest wait for what becomes of a replay: somebody waits for the answer, and so do other replays.
+const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Which dead letters, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,7 +39,7 @@ pub struct ReplayRequest {
     pub rate: u32,
     /// A letter that was sent back this often is parked instead.
     pub max_replays: u32,
-    /// How long to wait for what becomes of them, in ms.
+    /// How long to wait for what becomes of them, in ms; at most 300000.
     pub wait_ms: u64,
     /// Who asks.
     pub actor: String,
@@ -89,12 +91,17 @@ impl ReplayReport {
     pub const fn is_partial(&self) -> bool {
         self.parked > 0 || self.damaged > 0 || self.refailed > 0
     }
+
+    /// Whether it ended before it came to all that it was asked for.
+    pub(super) const fn is_broken_off(&self) -> bool {
+        self.replayed + self.parked + self.damaged < self.selected
+    }
 }
 
 /// What a replay works on.
 pub(super) struct Replayer<'a> {
     pub(super) bus: &'a dyn EventBus,
-    pub(super) store: &'a dyn Store,
+    pub(super) ledger: Ledger<'a>,
     pub(super) clock: &'a dyn Clock,
     /// Whether somebody consumes now, so that waiting makes sense.
     pub(super) running: bool,
@@ -106,8 +113,15 @@ impl Replayer<'_> {
         request: &ReplayRequest,
         dice: &mut Dice,
     ) -> Result<ReplayReport, OpsError> {
+        if Duration::from_millis(request.wait_ms) > WAIT_MAX {
+            let text = format!(
+                "wait_ms must be at most {}: a replay is waited for 5 minutes at most",
+                WAIT_MAX.as_millis()
+            );
+            return Err(OpsError::Invalid(text));
+        }
         // Only what is there now: what fails again while this runs is not sent back a second time.
-        let all = dlq::letters(self.bus, self.store).await?;
+        let (all, ends) = dlq::letters(self.bus, &self.ledger).await?;
         let mut report = ReplayReport::default();
         let selected = select(&all, request, &mut report)?;
         for letter in &selected {
@@ -120,7 +134,7 @@ impl Replayer<'_> {
         }
         let job = format!("job-{:012x}", dice.below(1 << 48));
         report.job = Some(job.clone());
-        self.begin(&job, request, selected.len()).await?;
+        self.ledger.begin(&job, request, &report).await?;
         let mut sent = vec![];
         let started = self.clock.elapsed();
         for letter in selected {
@@ -130,11 +144,11 @@ impl Replayer<'_> {
                 self.clock.sleep(at.saturating_sub(self.clock.elapsed())).await;
             }
             if self.send(letter, &job, request, &mut report).await? {
-                sent.push(letter.view.id.clone());
+                sent.push(letter);
             }
         }
-        self.outcome(&sent, request, &mut report).await?;
-        self.end(&job, &report).await?;
+        self.outcome(sent, ends, request, &mut report).await?;
+        self.ledger.end(&job, &report).await?;
         Ok(report)
     }
 
@@ -146,55 +160,31 @@ impl Replayer<'_> {
         request: &ReplayRequest,
         report: &mut ReplayReport,
     ) -> Result<bool, OpsError> {
-        if !letter.intact {
+        let content = letters::content(self.bus, &letter.at).await?;
+        let Some(content) = content.filter(|content| content.intact) else {
             report.damaged += 1;
-            self.note(letter, job, request, "damaged", None).await?;
+            self.ledger.note(letter, job, request, "damaged", None).await?;
             return Ok(false);
-        }
+        };
         if letter.view.replays >= request.max_replays {
             report.parked += 1;
-            self.note(letter, job, request, "parked", Some(EntryState::Parked)).await?;
+            self.ledger.note(letter, job, request, "parked", Some(EntryState::Parked)).await?;
             return Ok(false);
         }
         // The intention first: after a crash in between, the letter is sent again, and the inbox
         // drops the second copy if the first had arrived.
-        self.note(letter, job, request, "replaying", Some(EntryState::Replaying)).await?;
-        self.bus.publish(vec![replayed(letter, job, self.clock.now())]).await?;
+        self.ledger.note(letter, job, request, "replaying", Some(EntryState::Replaying)).await?;
+        self.bus.publish(vec![replayed(letter, content, job, self.clock.now())]).await?;
         report.replayed += 1;
         Ok(true)
     }
 
-    async fn note(
-        &self,
-        letter: &Letter,
-        job: &str,
-        request: &ReplayRequest,
-        action: &str,
-        state: Option<EntryState>,
-    ) -> Result<(), OpsError> {
-        let now = self.clock.now();
-        let id = &letter.view.id;
-        let mut batch = Batch::default();
-        if let Some(state) = state {
-            batch.one(
-                "insert into dlq_entries (entry_id, state, event_id, job_id, updated_at) values (?1, ?2, ?3, ?4, ?5)
-                 on conflict (entry_id) do update set state = excluded.state, job_id = excluded.job_id,
-                   updated_at = excluded.updated_at",
-                values![id, state.as_str(), &letter.view.event_id, job, now],
-            );
-        }
-        let detail = format!("{} to {}", letter.view.error_code, letter.view.original_topic);
-        batch.one(
-            "insert into dlq_audit (at, actor, action, entry_id, job_id, detail) values (?1, ?2, ?3, ?4, ?5, ?6)",
-            values![now, &request.actor, action, id, job, detail],
-        );
-        Ok(self.store.write(batch).await?)
-    }
-
-    /// Waits for what becomes of the letters that were sent, and writes it down.
+    /// Waits for what becomes of the letters in `waiting`, which were sent. They fail again, if they
+    /// do, after the `ends` that the topic had before.
     async fn outcome(
         &self,
-        sent: &[String],
+        mut waiting: Vec<&Letter>,
+        mut ends: Ends,
         request: &ReplayRequest,
         report: &mut ReplayReport,
     ) -> Result<(), OpsError> {
@@ -202,66 +192,19 @@ impl Replayer<'_> {
             if self.running { Duration::from_millis(request.wait_ms) } else { Duration::ZERO };
         let give_up = self.clock.elapsed() + patience;
         loop {
-            let states = self.states(sent).await?;
-            let count = |state| states.values().filter(|s| **s == state).count() as u64;
-            (report.resolved, report.refailed) =
-                (count(EntryState::Resolved), count(EntryState::Refailed));
-            report.pending = sent.len() as u64 - report.resolved - report.refailed;
-            if report.pending == 0 || self.clock.elapsed() >= give_up {
-                return self.settle(&states).await;
+            let newer;
+            (newer, ends) = letters::since(self.bus, &ends).await?;
+            let settled = self.ledger.settle(&waiting, &newer).await?;
+            let count = |state| settled.values().filter(|s| **s == state).count() as u64;
+            report.resolved += count(EntryState::Resolved);
+            report.refailed += count(EntryState::Refailed);
+            waiting.retain(|letter| !settled.contains_key(&letter.view.id));
+            report.pending = waiting.len() as u64;
+            if waiting.is_empty() || self.clock.elapsed() >= give_up {
+                return Ok(());
             }
             self.clock.sleep(LOOK_EVERY).await;
         }
-    }
-
-    async fn states(&self, sent: &[String]) -> Result<BTreeMap<String, EntryState>, OpsError> {
-        let all = dlq::letters(self.bus, self.store).await?;
-        let sent = all.into_iter().filter(|letter| sent.contains(&letter.view.id));
-        Ok(sent.map(|letter| (letter.view.id, letter.view.state)).collect())
-    }
-
-    async fn settle(&self, states: &BTreeMap<String, EntryState>) -> Result<(), OpsError> {
-        let mut batch = Batch::default();
-        for (id, state) in states.iter().filter(|(_, state)| **state != EntryState::Replaying) {
-            batch.any(
-                "update dlq_entries set state = ?2, updated_at = ?3 where entry_id = ?1",
-                values![id, state.as_str(), self.clock.now()],
-            );
-        }
-        Ok(self.store.write(batch).await?)
-    }
-
-    async fn begin(
-        &self,
-        job: &str,
-        request: &ReplayRequest,
-        count: usize,
-    ) -> Result<(), OpsError> {
-        let plan = serde_json::to_string(request).expect("a request is plain data");
-        let mut batch = Batch::default();
-        batch.one(
-            "insert into replay_jobs (job_id, state, plan, outcome, actor, created_at, updated_at)
-             values (?1, 'running', ?2, ?3, ?4, ?5, ?5)",
-            values![
-                job,
-                plan,
-                format!("{{\"selected\":{count}}}"),
-                &request.actor,
-                self.clock.now()
-            ],
-        );
-        Ok(self.store.write(batch).await?)
-    }
-
-    async fn end(&self, job: &str, report: &ReplayReport) -> Result<(), OpsError> {
-        let outcome = serde_json::to_string(report).expect("a report is plain data");
-        let state = if report.is_partial() { "partial" } else { "done" };
-        let mut batch = Batch::default();
-        batch.one(
-            "update replay_jobs set state = ?2, outcome = ?3, updated_at = ?4 where job_id = ?1",
-            values![job, state, outcome, self.clock.now()],
-        );
-        Ok(self.store.write(batch).await?)
     }
 }
 
@@ -274,8 +217,12 @@ fn select<'a>(
     if request.ids.is_empty() {
         wanted.extend(dlq::matching(all, &request.filter)?);
     } else {
+        let (index, mut known) = (Index::of(all), BTreeSet::new());
         for id in &request.ids {
-            wanted.push(dlq::find(all, id)?);
+            let letter = index.find(id)?;
+            if known.insert(&letter.view.id) {
+                wanted.push(letter);
+            }
         }
     }
     let (open, done): (Vec<&Letter>, Vec<&Letter>) = wanted
@@ -288,14 +235,14 @@ fn select<'a>(
 }
 
 /// The original record again, as a replay: same key, same bytes, same event id.
-fn replayed(letter: &Letter, job: &str, now: Timestamp) -> NewRecord {
-    let view = &letter.view;
+fn replayed(letter: &Letter, content: Content, job: &str, now: Timestamp) -> NewRecord {
+    let (view, record) = (&letter.view, content.record);
     let told = |name: &str| {
         ERROR_FAMILIES.iter().any(|family| name.starts_with(family))
             || name.starts_with(REPLAY_FAMILY)
     };
     let mut headers: Vec<RecordHeader> =
-        letter.record.headers.iter().filter(|(name, _)| !told(name)).cloned().collect();
+        record.headers.iter().filter(|(name, _)| !told(name)).cloned().collect();
     let added: [(&str, String); 5] = [
         ("ecom-replay-group", view.group.clone()),
         ("ecom-replay-count", (view.replays + 1).to_string()),
@@ -305,13 +252,13 @@ fn replayed(letter: &Letter, job: &str, now: Timestamp) -> NewRecord {
     ];
     headers.extend(added.map(|(name, value)| (name.to_owned(), value.into())));
     // Without a key, back to the very partition; with one, the key knows it.
-    let partition = letter.record.header("__dlq.errors.partition").and_then(|p| p.parse().ok());
+    let partition = record.header("__dlq.errors.partition").and_then(|p| p.parse().ok());
     NewRecord {
         topic: view.original_topic.clone(),
-        partition: partition.filter(|_| letter.record.key.is_none()),
-        key: letter.record.key.clone(),
+        partition: partition.filter(|_| record.key.is_none()),
+        key: record.key.clone(),
         headers,
-        value: letter.payload.clone(),
+        value: content.payload,
     }
 }
 

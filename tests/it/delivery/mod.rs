@@ -1,6 +1,7 @@
 //! How events are delivered: retried, given up, redelivered, and not lost when anything dies.
 
 mod crashes;
+mod letters;
 mod poison;
 mod redelivery;
 mod replay;

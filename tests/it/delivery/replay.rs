@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use ecom::ops::Ops;
 use ecom::ops::dlq::DlqFilter;
 use ecom::ops::local::LocalOps;
 use ecom::ops::replay::{ReplayReport, ReplayRequest};
+use ecom::ops::{Ops, OpsError};
 
 use super::{body, broken, failing_store};
-use crate::harness::{Tester, settings, shop_with};
+use crate::harness::{Tester, settings, shop, shop_with};
 
-fn ops(t: &Tester) -> LocalOps {
+pub(super) fn ops(t: &Tester) -> LocalOps {
     LocalOps::inside(&t.embedded.ports, t.embedded.dials.clone())
 }
 
-async fn replay(ops: &LocalOps, change: impl FnOnce(&mut ReplayRequest)) -> ReplayReport {
+pub(super) async fn replay(
+    ops: &LocalOps,
+    change: impl FnOnce(&mut ReplayRequest),
+) -> ReplayReport {
     let mut request = ReplayRequest { actor: "test".into(), ..ReplayRequest::default() };
     change(&mut request);
     ops.replay(&request).await.unwrap()
@@ -126,4 +129,61 @@ fn a_replay_into_an_order_that_has_ended_changes_nothing() {
             t.all_is_well().await;
         },
     );
+}
+
+#[test]
+fn each_replay_of_an_event_tells_what_became_of_it() {
+    let times = Arc::new(AtomicI64::new(i64::MAX));
+    let wrap = failing_store(broken(), "insert into payments", &times);
+    shop_with(
+        &settings(&[]),
+        1,
+        |ports, _| wrap(ports),
+        |t| async move {
+            let ops = ops(&t);
+            t.product("P", "5.00", 10).await;
+            let order = t.buy("ann", "P").await;
+            t.pass(5).await;
+            // The same letter a second time, as after a crash before its offset was committed.
+            let first = t.records("dlq.events").await.remove(0);
+            let copy = ecom::ports::NewRecord {
+                topic: "dlq.events".into(),
+                partition: Some(first.at.partition),
+                key: first.key.clone(),
+                headers: first.headers.clone(),
+                value: first.value.clone(),
+            };
+            t.embedded.ports.bus.publish(vec![copy]).await.unwrap();
+            let id = first.at.to_string();
+            let report = replay(&ops, |request| request.ids = vec![id.clone(), id.clone()]).await;
+            assert_eq!((report.selected, report.replayed), (1, 1), "asked for twice is once");
+            assert_eq!((report.resolved, report.refailed, report.pending), (0, 1, 0));
+            times.store(0, Ordering::SeqCst);
+            let report = replay(&ops, |_| {}).await;
+            assert_eq!((report.selected, report.replayed), (2, 2), "the copy, and the newer one");
+            assert_eq!((report.resolved, report.refailed, report.pending), (2, 0, 0));
+            let letters = ops.dead_letters(&DlqFilter::default()).await.unwrap();
+            let states: Vec<&str> = letters.iter().map(|letter| letter.state.as_str()).collect();
+            assert_eq!(states, ["refailed", "resolved", "resolved"]);
+            t.settle().await;
+            assert_eq!(t.status(&order).await, "FULFILLED");
+            t.all_is_well().await;
+        },
+    );
+}
+
+#[test]
+fn a_replay_is_not_waited_for_longer_than_five_minutes() {
+    shop(&[], |t| async move {
+        let ops = ops(&t);
+        let ask = |wait_ms| ReplayRequest { wait_ms, ..ReplayRequest::default() };
+        ops.replay(&ask(300_000)).await.unwrap();
+        for wait_ms in [300_001, u64::MAX] {
+            let refused = ops.replay(&ask(wait_ms)).await.unwrap_err();
+            assert!(
+                matches!(&refused, OpsError::Invalid(text) if text.contains("at most 300000")),
+                "{refused}"
+            );
+        }
+    });
 }

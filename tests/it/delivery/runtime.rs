@@ -18,7 +18,9 @@ fn failing_bus(
     let (refuse, break_polls) = (Arc::clone(refuse), Arc::clone(break_polls));
     move |ports| {
         let inner = Arc::clone(&ports.bus);
-        Ports { bus: Arc::new(FailingBus { inner, refuse, topic, break_polls }), ..ports }
+        let handed_out = Arc::default();
+        let bus = FailingBus { inner, refuse, topic, break_polls, handed_out };
+        Ports { bus: Arc::new(bus), ..ports }
     }
 }
 

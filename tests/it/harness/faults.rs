@@ -165,7 +165,7 @@ impl Store for FailingStore {
     }
 }
 
-/// A log that refuses records of one topic for a while, and breaks off readings.
+/// A log that refuses records of one topic for a while, breaks off readings, and counts.
 pub(crate) struct FailingBus {
     pub(crate) inner: Arc<dyn EventBus>,
     /// Appends to [`Self::topic`] that are refused.
@@ -173,6 +173,8 @@ pub(crate) struct FailingBus {
     pub(crate) topic: &'static str,
     /// Polls that break off, of any group.
     pub(crate) break_polls: Arc<AtomicI64>,
+    /// Records that were read without a group.
+    pub(crate) handed_out: Arc<AtomicU64>,
 }
 
 #[async_trait]
@@ -195,7 +197,9 @@ impl EventBus for FailingBus {
     }
 
     async fn read(&self, from: &Position, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
-        self.inner.read(from, max).await
+        let records = self.inner.read(from, max).await?;
+        self.handed_out.fetch_add(records.len() as u64, Ordering::SeqCst);
+        Ok(records)
     }
 
     async fn offset_at(
