@@ -126,7 +126,8 @@ impl Shop {
             health.clone(),
             stop.clone(),
         );
-        let (settings, meters) = (settings.clone(), Arc::default());
+        let (settings, meters) = (settings.clone(), Arc::<Meters>::default());
+        meters.started.set(ports.clock.now().millis() as f64 / 1_000.0);
         Self { ports, settings, bells, services, meters, health, stop, supervisor }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::exit::WithExit;
 use super::{Exit, output};
 use crate::app::embedded::Environment;
-use crate::app::folder::{self, InUse, ServerNote};
+use crate::app::folder::{self, InUse};
 use crate::app::{DataFolder, Embedded, Settings};
 use crate::ops::local::LocalOps;
 use crate::ops::remote::RemoteOps;
@@ -31,8 +31,24 @@ impl Reach {
             );
             return Err(WithExit(Exit::NotFound, text).into());
         }
-        if let Some(note) = ServerNote::read(&path) {
-            let remote = RemoteOps::new(&note);
+        // Who holds the folder decides: a note alone may have come with a copy.
+        let owned = match DataFolder::open(&path) {
+            Ok(owned) => owned,
+            Err(e) => return Self::running(e, verbose).await,
+        };
+        if verbose {
+            output::say(format!("using the stopped shop in {}", path.display()));
+        }
+        let embedded = Embedded::open(&owned, settings, Environment::system())?;
+        let ops = Arc::new(LocalOps::stopped(&embedded.ports));
+        Ok(Self { ops, running: false, opened: Some((embedded, owned)) })
+    }
+
+    /// The shop that holds the folder, if that is why it could not be opened.
+    async fn running(error: anyhow::Error, verbose: bool) -> anyhow::Result<Self> {
+        let in_use = error.downcast::<InUse>()?;
+        if let Some(note) = &in_use.owner {
+            let remote = RemoteOps::new(note);
             if remote.answers().await {
                 if verbose {
                     output::say(format!("using the running shop at {}", note.address));
@@ -40,21 +56,9 @@ impl Reach {
                 return Ok(Self { ops: Arc::new(remote), running: true, opened: None });
             }
         }
-        let owned = DataFolder::open(&path).map_err(|e| match e.downcast::<InUse>() {
-            Ok(in_use) => {
-                let text = format!(
-                    "{in_use}, but it does not answer on its admin API; is serve.admin off?"
-                );
-                WithExit(Exit::Unreachable, text).into()
-            }
-            Err(e) => e,
-        })?;
-        if verbose {
-            output::say(format!("using the stopped shop in {}", path.display()));
-        }
-        let embedded = Embedded::open(&owned, settings, Environment::system())?;
-        let ops = Arc::new(LocalOps::stopped(&embedded.ports));
-        Ok(Self { ops, running: false, opened: Some((embedded, owned)) })
+        let text =
+            format!("{in_use}, but it does not answer on its admin API; is serve.admin off?");
+        Err(WithExit(Exit::Unreachable, text).into())
     }
 
     /// Writes what was opened back and closes it.

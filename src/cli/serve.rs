@@ -16,6 +16,7 @@ use crate::app::shop::Listener;
 use crate::app::{DataFolder, Embedded, Settings, Shop};
 use crate::http::listen::{self, Bound};
 use crate::ops::local::LocalOps;
+use crate::ports::store::query;
 
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -85,6 +86,16 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     };
     if !late.is_empty() {
         tracing::warn!(parts = late.join(", "), "not finished in time");
+    }
+    let open = query(
+        embedded.ports.store.as_ref(),
+        "select count(*) from orders where deadline is not null",
+        vec![],
+    );
+    match open.await?.first().map_or(Ok(0), |row| row.int(0))? {
+        0 => {}
+        1 => output::say("one order is open and goes on at the next start"),
+        open => output::say(format!("{open} orders are open and go on at the next start")),
     }
     folder.take_note_away();
     embedded.note_end().await?;

@@ -49,13 +49,13 @@ pub(super) struct SimulateArgs {
     #[arg(long)]
     seed: Option<u64>,
     /// Share of payments that succeed.
-    #[arg(long, default_value_t = 0.8, value_name = "SHARE", value_parser = share)]
+    #[arg(long, default_value_t = 0.8, value_name = "SHARE", value_parser = share, conflicts_with = "target")]
     payment_success: f64,
     /// Share of payments whose answer never comes; half of those were captured.
-    #[arg(long, default_value_t = 0.01, value_name = "SHARE", value_parser = share)]
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE", value_parser = share, conflicts_with = "target")]
     ambiguous: f64,
     /// Products in the catalogue.
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 500, value_name = "N", conflicts_with = "target")]
     products: usize,
     /// Use a running shop: http://HOST:PORT of a gateway, or seed:HOST for five services on 8001-8005.
     #[arg(long, value_name = "URL", conflicts_with_all = ["virtual_time", "check_determinism"])]
@@ -139,11 +139,13 @@ impl SimulateArgs {
             None => add("duration", format!("{}ms", self.duration.0.as_millis())),
         }
         add("think-scale", self.think_scale.to_string());
-        add("payment-success", self.payment_success.to_string());
-        add("ambiguous", self.ambiguous.to_string());
-        add("products", self.products.to_string());
         if let Some(target) = &self.target {
             add("target", target.clone());
+        } else {
+            // Somebody else's shop has its own; `ecom gateway set` turns them.
+            add("payment-success", self.payment_success.to_string());
+            add("ambiguous", self.ambiguous.to_string());
+            add("products", self.products.to_string());
         }
         if let Some(data) = &self.data {
             add("data", data.display().to_string());

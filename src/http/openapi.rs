@@ -116,6 +116,22 @@ fn word(status: &str, response: &mut Response) {
     }
 }
 
+/// The fields of an operation's JSON body: name, schema, whether it is required.
+fn body_fields<'a>(
+    document: &'a serde_json::Value,
+    operation: &'a serde_json::Value,
+) -> Vec<(&'a str, &'a serde_json::Value, bool)> {
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let named = schema["$ref"].as_str().or(schema["oneOf"][1]["$ref"].as_str());
+    let name = named.and_then(|path| path.rsplit('/').next());
+    let schema = name.map_or(schema, |name| &document["components"]["schemas"][name]);
+    let required = |field: &str| {
+        schema["required"].as_array().is_some_and(|names| names.iter().any(|name| name == field))
+    };
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    fields.map(|(name, field)| (name.as_str(), field, required(name))).collect()
+}
+
 /// The document as a plain page: no script, nothing fetched from elsewhere.
 fn page(document: &OpenApi) -> String {
     use std::fmt::Write;
@@ -141,7 +157,8 @@ fn page(document: &OpenApi) -> String {
             ));
         }
     }
-    operations.sort_by_key(|(tag, path, method, _)| (*tag, *path, *method));
+    // What shoppers and sellers use comes first.
+    operations.sort_by_key(|(tag, path, method, _)| (*tag == "admin", *tag, *path, *method));
     for (of, path, method, operation) in operations {
         if of != tag {
             tag = of;
@@ -164,6 +181,18 @@ fn page(document: &OpenApi) -> String {
                 of("name"),
                 of("in"),
                 of("description")
+            );
+        }
+        for (name, field, required) in body_fields(&json, operation) {
+            let kind = field["type"].as_str().or(field["type"][0].as_str()).unwrap_or("");
+            let needed = if required { "body, required" } else { "body" };
+            let about = field["description"].as_str().unwrap_or_default();
+            let _ = write!(
+                page,
+                "<tr><td><code>{}</code><td>{needed}<td>{} {}",
+                escape(name),
+                escape(kind),
+                escape(about)
             );
         }
         for (status, response) in operation["responses"].as_object().into_iter().flatten() {

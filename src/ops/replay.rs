@@ -225,9 +225,15 @@ fn select<'a>(
             }
         }
     }
-    let (open, done): (Vec<&Letter>, Vec<&Letter>) = wanted
-        .into_iter()
-        .partition(|letter| matches!(letter.view.state, EntryState::Open | EntryState::Replaying));
+    let (open, done): (Vec<&Letter>, Vec<&Letter>) =
+        wanted.into_iter().partition(|letter| match letter.view.state {
+            EntryState::Open | EntryState::Replaying => true,
+            // Whoever names it and allows more replays wants it to go on.
+            EntryState::Parked => {
+                !request.ids.is_empty() && letter.view.replays < request.max_replays
+            }
+            _ => false,
+        });
     if !request.ids.is_empty() {
         report.skipped = done.len() as u64;
     }

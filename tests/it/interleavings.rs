@@ -347,7 +347,13 @@ fn retention_spares_what_a_failing_worker_has_not_read() {
         1,
         move |ports, _| {
             let inner = Arc::clone(&ports.bus);
-            let bus = FailingBus { inner, refuse: Arc::default(), topic: "none", break_polls: b };
+            let bus = FailingBus {
+                inner,
+                refuse: Arc::default(),
+                topic: "none",
+                break_polls: b,
+                handed_out: Arc::default(),
+            };
             Ports { bus: Arc::new(bus), ..ports }
         },
         move |t| async move {
