@@ -15,6 +15,7 @@ use crate::app::SystemClock;
 use crate::ops::blob::Blob;
 use crate::ops::topics::{HeaderView, NewRecordView, RecordView, TailStart};
 use crate::ports::Clock;
+use crate::ports::bus::RECORD_BYTES_MAX;
 
 /// Pause before a tail at the end looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -188,7 +189,14 @@ async fn produce(reach: &Reach, args: &ProduceArgs) -> anyhow::Result<Exit> {
         None
     } else {
         let mut bytes = vec![];
-        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        let one_more = RECORD_BYTES_MAX as u64 + 1;
+        std::io::stdin().lock().take(one_more).read_to_end(&mut bytes)?;
+        if bytes.len() > RECORD_BYTES_MAX {
+            let text = format!(
+                "the value is larger than the {RECORD_BYTES_MAX} bytes that a record may have"
+            );
+            return Err(WithExit(Exit::Usage, text).into());
+        }
         Some(Blob::of(&bytes))
     };
     let record = NewRecordView {

@@ -47,12 +47,15 @@ fn a_full_disk_stops_sales_and_nothing_else_and_room_brings_them_back() {
             while std::io::Write::write_all(&mut file, &bytes).is_ok() {}
         }
         // Some still find room in what the journal has taken before.
-        let mut refused = None;
+        let (mut refused, mut accepted) = (None, vec![]);
         for user in &waiting {
             let answer = customer.checkout(user).await.unwrap();
-            if answer.is_err() {
-                refused = answer.err();
-                break;
+            match answer {
+                Ok(order) => accepted.push(order),
+                Err(status) => {
+                    refused = Some(status);
+                    break;
+                }
             }
         }
         assert_eq!(refused, Some(503), "of {WAITING} checkouts");
@@ -70,7 +73,9 @@ fn a_full_disk_stops_sales_and_nothing_else_and_room_brings_them_back() {
         })
         .await;
         let sold = sold.unwrap();
-        customer.told(&sold).await;
+        for order in accepted.iter().chain([&sold]) {
+            customer.told(order).await;
+        }
         until("it is ready again", async || {
             customer.call("GET", "/readyz", None).await.is_some_and(|reply| reply.status == 200)
         })
