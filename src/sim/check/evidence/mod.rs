@@ -124,6 +124,8 @@ pub(in crate::sim::check) struct LogEvent {
     pub(in crate::sim::check) cause: Option<Id>,
     pub(in crate::sim::check) order: Option<String>,
     pub(in crate::sim::check) product: Option<String>,
+    /// Until when a checkout's units are held.
+    pub(in crate::sim::check) hold_expires_at: Option<i64>,
     pub(in crate::sim::check) timestamp: i64,
 }
 
@@ -134,6 +136,7 @@ pub(in crate::sim::check) struct Letter {
     pub(in crate::sim::check) place: (String, u32, u64),
     pub(in crate::sim::check) retries: u64,
     pub(in crate::sim::check) original_timestamp: i64,
+    pub(in crate::sim::check) first_tried_at: Option<i64>,
     pub(in crate::sim::check) failed_at: i64,
     pub(in crate::sim::check) well_formed: bool,
     pub(in crate::sim::check) sha256_matches: bool,
@@ -145,6 +148,8 @@ pub(in crate::sim::check) struct Charge {
     pub(in crate::sim::check) order: String,
     pub(in crate::sim::check) amount: i64,
     pub(in crate::sim::check) captured: bool,
+    /// When the provider was asked, if it wrote that down.
+    pub(in crate::sim::check) asked_at: Option<i64>,
     pub(in crate::sim::check) at: i64,
 }
 
