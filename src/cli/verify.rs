@@ -43,6 +43,7 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit
         mode: Mode::Verify,
         backend: Backend::embedded(),
         workload: None,
+        begun: evidence.begun(),
         duration_ms: 0,
         trace_hash: None,
         replay: format!("ecom verify --data {}", path.display()),

@@ -44,6 +44,8 @@ closed_set! {
         InboxSkipped = "inbox_skipped",
         /// A captured charge of a cancelled order is kept.
         RefundForgotten = "refund_forgotten",
+        /// A charge is asked for without looking whether the units are still held.
+        HoldIgnored = "hold_ignored",
         /// Records that cannot be processed are dropped.
         DeadLetterDropped = "dead_letter_dropped",
         /// An e-mail gets a new id with every attempt.

@@ -1,5 +1,8 @@
 //! A run in real time: against a shop of our own in this process, or against somebody else's.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +22,7 @@ use crate::ops::local::LocalOps;
 use crate::ports::store::{Store, query};
 use crate::ports::{Clock, EventBus};
 
-/// The client's history within a data folder.
+/// The clients' history within a data folder.
 pub const HISTORY: &str = "history.jsonl";
 /// How long the shop may take for nothing at all while it drains.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
@@ -105,13 +108,16 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
     };
     let (crowd, duration_ms) = shop_in(&path, &plan, watch).await?;
     watch.phase("checking");
-    std::fs::write(path.join(HISTORY), crowd.history.to_lines())
+    // After those of earlier runs into the same folder: the orders that they were told of are there.
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path.join(HISTORY));
+    file.and_then(|mut file| file.write_all(crowd.history.to_lines().as_bytes()))
         .context("cannot write the history")?;
     let (evidence, verdict) = judge_folder(&path, REQUIRED_OF_RUNS).await?;
     let parts = Parts {
         mode: Mode::Live,
         backend: Backend::embedded(),
         workload: Some(plan.workload),
+        begun: crowd.history.begun().unwrap_or(i64::MAX),
         duration_ms,
         trace_hash: None,
         replay: plan.replay,
@@ -266,6 +272,7 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
         mode: Mode::Target,
         backend: if plan.data.is_some() { Backend::embedded() } else { Backend::unknown() },
         workload: Some(plan.workload),
+        begun: crowd.history.begun().unwrap_or(i64::MAX),
         duration_ms,
         trace_hash: None,
         replay: plan.replay,

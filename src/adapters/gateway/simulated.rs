@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::adapters::sqlite::Journal;
 use crate::adapters::store::SqliteStore;
-use crate::domain::DeclineReason;
+use crate::domain::{DeclineReason, Timestamp};
 use crate::ports::clock::Clock;
 use crate::ports::dials::{GatewayDials, SharedDials};
 use crate::ports::gateway::{Charge, Decision, Gateway, GatewayError, Refund};
@@ -17,7 +17,8 @@ use crate::ports::store::{Batch, Store, StoreError, query};
 use crate::values;
 
 const INSERT_CHARGE: &str = "insert into gateway_charges
- (charge_key, order_id, user_id, amount_minor, outcome, lost_reply, at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+ (charge_key, order_id, user_id, amount_minor, outcome, lost_reply, asked_at, at)
+ values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const SELECT_CHARGE: &str =
     "select outcome, amount_minor from gateway_charges where charge_key = ?1";
 const INSERT_REFUND: &str = "insert into gateway_refunds (refund_key, charge_key, amount_minor, at) values (?1, ?2, ?3, ?4)";
@@ -78,6 +79,7 @@ impl SimulatedGateway {
     async fn decide(
         &self,
         charge: &Charge,
+        asked_at: Timestamp,
         decision: Decision,
         lost_reply: bool,
     ) -> Result<Decision, GatewayError> {
@@ -89,7 +91,16 @@ impl SimulatedGateway {
         let mut batch = Batch::default();
         batch.one(
             INSERT_CHARGE,
-            values![key, order, user, charge.amount, outcome, lost_reply, self.clock.now()],
+            values![
+                key,
+                order,
+                user,
+                charge.amount,
+                outcome,
+                lost_reply,
+                asked_at,
+                self.clock.now()
+            ],
         );
         match self.record(batch).await {
             Ok(()) => Ok(decision),
@@ -136,6 +147,7 @@ fn down(e: &StoreError) -> GatewayError {
 #[async_trait]
 impl Gateway for SimulatedGateway {
     async fn charge(&self, charge: &Charge) -> Result<Decision, GatewayError> {
+        let asked_at = self.clock.now();
         let dials = self.dials.get();
         let mut dice = self.dice(&charge.key);
         let lost_reply = dice.chance(dials.ambiguous);
@@ -148,7 +160,7 @@ impl Gateway for SimulatedGateway {
         if lost_reply {
             self.lost(&charge.key);
             if carried_out && self.known(&charge.key).await?.is_none() {
-                self.decide(charge, fresh, true).await?;
+                self.decide(charge, asked_at, fresh, true).await?;
             }
             self.clock.sleep(Duration::from_millis(dials.timeout_ms)).await;
             return Err(GatewayError::Unknown);
@@ -156,7 +168,7 @@ impl Gateway for SimulatedGateway {
         self.answer_time(&dials, &mut dice).await;
         match self.known(&charge.key).await? {
             Some(known) => Ok(known),
-            None => self.decide(charge, fresh, false).await,
+            None => self.decide(charge, asked_at, fresh, false).await,
         }
     }
 

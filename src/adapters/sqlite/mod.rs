@@ -156,7 +156,7 @@ impl Journal {
     /// Opens an existing database for reading only, beside the process that writes it or after it.
     pub fn open_read_only(path: &Path, schema: Schema) -> Result<ReadOnly, StoreError> {
         let connection = connect_reader(path)?;
-        schema.check(&connection)?;
+        schema.check_complete(&connection)?;
         Ok(ReadOnly(Mutex::new(connection)))
     }
 

@@ -22,7 +22,10 @@ impl Schema {
     /// The world outside: the simulated payment provider's ledger, and the mailbox.
     pub const OUTSIDE: Self = Self {
         name: "outside",
-        steps: &[include_str!("../../../migrations/sqlite/outside/0001.sql")],
+        steps: &[
+            include_str!("../../../migrations/sqlite/outside/0001.sql"),
+            include_str!("../../../migrations/sqlite/outside/0002.sql"),
+        ],
     };
 
     /// Applies the steps that are missing. A database with more steps than this build knows is
@@ -40,6 +43,19 @@ impl Schema {
                     step + 1
                 )),
             })?;
+        }
+        Ok(())
+    }
+
+    /// For who only reads, and cannot apply what is missing.
+    pub(super) fn check_complete(self, connection: &Connection) -> Result<(), StoreError> {
+        let applied = self.check(connection)?;
+        if applied < self.steps.len() {
+            return Err(StoreError::Broken(format!(
+                "the {} database has schema version {applied}, older than {}; start the shop on it once",
+                self.name,
+                self.steps.len()
+            )));
         }
         Ok(())
     }

@@ -49,6 +49,8 @@ pub struct Cause {
     pub text: String,
     /// Retries after the first delivery.
     pub retries: u32,
+    /// When the first delivery had failed.
+    pub first_tried_at: Timestamp,
     /// When.
     pub at: Timestamp,
 }
@@ -134,7 +136,7 @@ fn headers(
     let mut headers: Vec<RecordHeader> =
         record.headers.iter().filter(|(name, _)| !ours(name)).cloned().collect();
     let deliveries = (cause.retries + 1).to_string();
-    let added: [(&str, String); 22] = [
+    let added: [(&str, String); 23] = [
         ("__dlq.errors.topic", at.topic.to_string()),
         ("__dlq.errors.partition", at.partition.to_string()),
         ("__dlq.errors.offset", at.offset.to_string()),
@@ -156,6 +158,7 @@ fn headers(
         ("ecom-dlq-payload-sha256", digest),
         ("ecom-dlq-payload-encoding", encoding.to_owned()),
         ("ecom-dlq-first-failed-at", first_failed_at),
+        ("ecom-dlq-first-tried-at", cause.first_tried_at.to_string()),
         ("ecom-dlq-failed-at", cause.at.to_string()),
     ];
     headers.extend(added.map(|(name, value)| (name.to_owned(), value.into())));
@@ -194,6 +197,7 @@ mod tests {
             code: "order.unknown".into(),
             text: "no\nsuch order".into(),
             retries: 3,
+            first_tried_at: Timestamp::from_millis(1_769_860_797_123),
             at: Timestamp::from_millis(1_769_860_800_123),
         }
     }
@@ -243,6 +247,7 @@ mod tests {
         let get = |name: &str| letter.headers.iter().find(|(n, _)| n == name).unwrap().1.clone();
         assert_eq!(get("ecom-dlq-error-code"), "order.unknown");
         assert_eq!(get("ecom-dlq-first-failed-at"), "2026-01-01T00:00:00.000Z");
+        assert_eq!(get("ecom-dlq-first-tried-at"), "2026-01-31T11:59:57.123Z");
         assert_eq!(get("traceparent"), "00-1");
     }
 

@@ -27,6 +27,8 @@ struct Lane {
     queue: VecDeque<Arc<Record>>,
     /// Tries of the first that failed.
     failures: usize,
+    /// When the first of those did.
+    tried: Duration,
     due: Duration,
 }
 
@@ -37,13 +39,22 @@ pub(super) struct Lanes {
     parked: usize,
 }
 
+/// The tries that a record had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tries {
+    /// Those after the first.
+    pub(super) retries: u32,
+    /// When the first had failed.
+    pub(super) first: Duration,
+}
+
 /// What follows a failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Another try, when its time comes.
     Retry,
-    /// No more tries: that many retries were made.
-    GiveUp(u32),
+    /// No more tries.
+    GiveUp(Tries),
 }
 
 impl Lanes {
@@ -62,8 +73,8 @@ impl Lanes {
 
     /// A record's first delivery failed: it opens a lane.
     pub(super) fn open(&mut self, record: &Arc<Record>, now: Duration) {
-        let lane =
-            Lane { queue: [Arc::clone(record)].into(), failures: 1, due: now + RETRY_AFTER[0] };
+        let queue = [Arc::clone(record)].into();
+        let lane = Lane { queue, failures: 1, tried: now, due: now + RETRY_AFTER[0] };
         self.lanes.insert(lane_of(record), lane);
         self.parked += 1;
     }
@@ -82,13 +93,16 @@ impl Lanes {
     /// The first of the lane failed again.
     pub(super) fn failed(&mut self, key: &LaneKey, now: Duration) -> Next {
         let Some(lane) = self.lanes.get_mut(key) else { return Next::Retry };
+        if lane.failures == 0 {
+            lane.tried = now;
+        }
         lane.failures += 1;
         match RETRY_AFTER.get(lane.failures - 1) {
             Some(pause) => {
                 lane.due = now + *pause;
                 Next::Retry
             }
-            None => Next::GiveUp(RETRY_AFTER.len() as u32),
+            None => Next::GiveUp(Tries { retries: RETRY_AFTER.len() as u32, first: lane.tried }),
         }
     }
 
@@ -140,8 +154,8 @@ mod tests {
             let (key, due) = lanes.due(now).unwrap();
             assert_eq!(due, first);
             tried_at.push(now.saturating_sub(Duration::from_secs(10)).as_secs());
-            if let Next::GiveUp(retries) = lanes.failed(&key, now) {
-                assert_eq!(retries, 3);
+            if let Next::GiveUp(tries) = lanes.failed(&key, now) {
+                assert_eq!(tries, Tries { retries: 3, first: Duration::from_secs(10) });
                 break;
             }
         }
@@ -170,10 +184,11 @@ mod tests {
         lanes.open(&record("a", 1), Duration::ZERO);
         lanes.queue_behind(&record("a", 2));
         let key = lane_of(&record("a", 1));
-        lanes.finished(&key, Duration::ZERO);
+        let turn = Duration::from_secs(5);
+        lanes.finished(&key, turn);
         for _ in 0..RETRY_AFTER.len() {
-            assert_eq!(lanes.failed(&key, Duration::ZERO), Next::Retry);
+            assert_eq!(lanes.failed(&key, turn), Next::Retry);
         }
-        assert_eq!(lanes.failed(&key, Duration::ZERO), Next::GiveUp(3));
+        assert_eq!(lanes.failed(&key, turn * 2), Next::GiveUp(Tries { retries: 3, first: turn }));
     }
 }

@@ -24,7 +24,7 @@ use crate::services::{Failure, Incoming, Mutant, Service};
 use attempt::Attempt;
 use breaker::{Allowed, Breaker};
 use deadletter::{Cause, Stage, dead_letter};
-use lanes::{Lanes, Next, lane_of};
+use lanes::{Lanes, Next, Tries, lane_of};
 use progress::Progress;
 
 /// Records taken up in one step at most.
@@ -166,7 +166,10 @@ impl Worker {
                     Ok(incoming) if ids.insert(incoming.header.event_id) => batch.push(incoming),
                     // Twice in one batch: done with the first.
                     Ok(_) => repeats.push(record),
-                    Err(failure) => self.give_up(&record, Stage::Decode, &failure, 0, stop).await?,
+                    Err(failure) => {
+                        let once = self.tried_once();
+                        self.give_up(&record, Stage::Decode, &failure, once, stop).await?;
+                    }
                 }
             }
         }
@@ -226,7 +229,8 @@ impl Worker {
         stop: &Stop,
     ) -> Result<(), StepError> {
         if let Failure::Poison { .. } = failure {
-            return self.give_up(&incoming.record, Stage::Handle, failure, 0, stop).await;
+            let once = self.tried_once();
+            return self.give_up(&incoming.record, Stage::Handle, failure, once, stop).await;
         }
         let now = self.deps.clock.elapsed();
         tracing::warn!(
@@ -270,9 +274,13 @@ impl Worker {
                     } else {
                         Stage::Handle
                     };
-                    let next = if poison { Next::GiveUp(0) } else { self.lanes.failed(&key, now) };
-                    if let Next::GiveUp(retries) = next {
-                        self.give_up(&record, stage, &failure, retries, stop).await?;
+                    let next = if poison {
+                        Next::GiveUp(self.tried_once())
+                    } else {
+                        self.lanes.failed(&key, now)
+                    };
+                    if let Next::GiveUp(tries) = next {
+                        self.give_up(&record, stage, &failure, tries, stop).await?;
                         self.lanes.finished(&key, now);
                     }
                 }
@@ -284,15 +292,20 @@ impl Worker {
         self.commit_offsets().await
     }
 
+    fn tried_once(&self) -> Tries {
+        Tries { retries: 0, first: self.deps.clock.elapsed() }
+    }
+
     /// Makes a dead letter of the record. Returns when the log has it; never without.
     async fn give_up(
         &mut self,
         record: &Arc<Record>,
         stage: Stage,
         failure: &Failure,
-        retries: u32,
+        tries: Tries,
         stop: &Stop,
     ) -> Result<(), StepError> {
+        let (at, since) = (self.deps.clock.now(), self.deps.clock.elapsed());
         let (code, text) = match failure {
             Failure::Retry { code, text } | Failure::Poison { code, text } => (*code, text.clone()),
             Failure::Transient(text) => ("transient", text.clone()),
@@ -303,11 +316,13 @@ impl Worker {
             stage,
             code: code.to_owned(),
             text,
-            retries,
-            at: self.deps.clock.now(),
+            retries: tries.retries,
+            first_tried_at: at - since.saturating_sub(tries.first),
+            at,
         };
         tracing::warn!(
-            service = self.labels.service, at = %record.at, code, error = %cause.text, retries,
+            service = self.labels.service, at = %record.at, code, error = %cause.text,
+            retries = tries.retries,
             "event given up, see `ecom dlq list`"
         );
         let letter = dead_letter(record, &cause, self.dlq_partitions);

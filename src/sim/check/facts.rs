@@ -74,6 +74,10 @@ pub(super) const LOW_STOCK: i64 = 10;
 /// much later: in ms.
 pub(super) const PRICE_STALENESS_MS: i64 = 60_000;
 
+/// A charge that was begun in time may reach the provider this much later, in ms: the time that a
+/// caller waits for the provider, and a second.
+pub(super) const CHARGE_ARRIVES_MS: i64 = 3_000;
+
 /// Retries before a dead letter, and the time they take at least, in ms.
 pub(super) const RETRIES: u64 = 3;
 pub(super) const RETRIES_TAKE_MS: i64 = 3_000;

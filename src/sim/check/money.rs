@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Findings;
 use super::evidence::{Charge, Evidence};
+use super::{Findings, facts};
 
 /// Captures by order.
 fn captures(evidence: &Evidence) -> BTreeMap<&str, Vec<&Charge>> {
@@ -73,23 +73,37 @@ pub(super) fn ledgers_agree(evidence: &Evidence) -> Findings {
     found
 }
 
+/// A charge is asked for while the units are held, not before and not after. A provider may take its
+/// time (a slow answer, an answer that was lost and asked for again), so that what it decides after
+/// the hold has lapsed is right if it was asked before.
+///
+/// That nothing is asked for once the order is cancelled cannot be told: the payment hears of it
+/// whenever the log reaches it, and what is in hand by then is charged and given back. The end of the
+/// hold bounds that as well.
 pub(super) fn held_and_refunded(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
-    let mut granted: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut granted: BTreeMap<&str, (i64, Option<i64>)> = BTreeMap::new();
     for record in evidence.log.iter().filter(|record| &*record.topic == "cart.checkout_initiated") {
         if let Some(event) = &record.event
             && let Some(order) = &event.order
         {
-            granted.entry(order).or_insert(event.timestamp);
+            granted.entry(order).or_insert((event.timestamp, event.hold_expires_at));
         }
     }
     for (order, charges) in captures(evidence) {
         let first = charges.iter().map(|charge| charge.at).min().unwrap_or(0);
         if evidence.covers(first) {
-            let hold = granted.get(order).copied();
-            found.expect(hold.is_some_and(|hold| hold <= first), order, || {
-                format!("captured at {first} ms, its hold was granted at {hold:?}")
+            let hold = granted.get(order);
+            let from = hold.map(|(from, _)| *from);
+            found.expect(from.is_some_and(|from| from <= first), order, || {
+                format!("captured at {first} ms, its hold was granted at {from:?}")
             });
+            let asked = charges.iter().filter_map(|charge| charge.asked_at).max();
+            if let (Some(asked), Some((_, Some(until)))) = (asked, hold) {
+                found.expect(asked <= until + facts::CHARGE_ARRIVES_MS, order, || {
+                    format!("asked for at {asked} ms, its hold had lapsed at {until} ms")
+                });
+            }
         }
         let cancelled = evidence.orders.get(order).is_some_and(|order| order.status == "CANCELLED");
         if cancelled {

@@ -1,6 +1,7 @@
 //! Orders: as they were asked for, at the price that was shown, along the saga, each once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::evidence::{Evidence, Id, LogRecord, Order, show};
 use super::{Findings, facts};
@@ -14,6 +15,11 @@ fn checkouts(history: &[Entry]) -> impl Iterator<Item = (&Entry, Option<&String>
         Operation::Checkout { order, items, .. } => Some((entry, order.as_ref(), items)),
         _ => None,
     })
+}
+
+/// Whether an order was made while the clients of the history were there.
+fn within(visits: &[Range<i64>], order: &Order) -> bool {
+    visits.iter().any(|visit| visit.contains(&order.created_at))
 }
 
 pub(super) fn none_lost_or_doubled(evidence: &Evidence) -> Findings {
@@ -38,10 +44,13 @@ pub(super) fn none_lost_or_doubled(evidence: &Evidence) -> Findings {
             (Ending::Fail, _) => {}
         }
     }
-    let begun = history.iter().map(|entry| entry.sent).min().unwrap_or(i64::MAX);
+    let visits = evidence.visits();
     let mut made: BTreeMap<&str, u64> = BTreeMap::new();
-    for order in evidence.orders.values().filter(|order| order.created_at >= begun) {
-        *made.entry(&order.user).or_default() += 1;
+    for (id, order) in &evidence.orders {
+        let known = answered.get(&*order.user).is_some_and(|orders| orders.contains(&**id));
+        if known || within(&visits, order) {
+            *made.entry(&order.user).or_default() += 1;
+        }
     }
     for (user, made) in made {
         let known = answered.get(user).map_or(0, BTreeSet::len) as u64;
@@ -65,8 +74,11 @@ pub(super) fn no_phantom(evidence: &Evidence) -> Findings {
             _ => {}
         }
     }
-    let begun = history.iter().map(|entry| entry.sent).min().unwrap_or(i64::MAX);
-    for (id, order) in evidence.orders.iter().filter(|(_, order)| order.created_at >= begun) {
+    let visits = evidence.visits();
+    for (id, order) in &evidence.orders {
+        if !asked.contains_key(id.as_str()) && !within(&visits, order) {
+            continue;
+        }
         let same = |(who, items): &(&str, &Vec<Bought>)| {
             let lines = items.iter().map(|l| (l.product.clone(), l.quantity as i64, l.price));
             *who == order.user

@@ -31,6 +31,8 @@ pub struct Crowd {
     pub history: History,
     /// How long an order is followed before its shopper gives up.
     pub follow_max: Duration,
+    /// When it was called together, in ms since the epoch.
+    pub begun: i64,
     /// Nobody begins anything new.
     pub closed: AtomicBool,
     pub(super) underway: AtomicUsize,
@@ -48,6 +50,7 @@ impl Crowd {
     ) -> Self {
         Self {
             randomness: Randomness::seeded(workload.seed),
+            begun: clock.now().millis(),
             workload,
             client,
             clock,

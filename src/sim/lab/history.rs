@@ -103,6 +103,11 @@ impl History {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// When the first was sent, if any was.
+    pub fn begun(&self) -> Option<i64> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|e| e.sent).min()
+    }
+
     /// As lines of JSON.
     pub fn to_lines(&self) -> String {
         let line = |entry: &Entry| serde_json::to_string(entry).map(|line| line + "\n");

@@ -172,6 +172,7 @@ impl Shopper {
         let wish = self.wish(habits);
         let double = self.exemplary || self.dice.chance(habits.double_click);
         let mut pause = PAUSE;
+        let mut unanswered = None;
         for tries in 0..CHECKOUT_TRIES {
             let reply = if double && tries == 0 {
                 self.click_twice(&wish).await
@@ -189,6 +190,7 @@ impl Shopper {
                 }
                 Ok(reply) if reply.is_refused() => {
                     self.crowd.stats.checkout_took(took);
+                    unanswered = None;
                     if !self.make_do(&reply).await {
                         return;
                     }
@@ -197,19 +199,25 @@ impl Shopper {
                 }
                 // Busy, broken or gone: the same again, with the same key.
                 Ok(_) | Err(_) => {
+                    unanswered = Some(took);
                     self.crowd.clock.sleep(pause).await;
                     pause *= 2;
                 }
             }
             if self.crowd.is_closed() {
-                return;
+                break;
             }
+        }
+        if let Some(age) = unanswered {
+            self.crowd.stats.checkout_given_up(age);
         }
     }
 
     fn wish(&mut self, habits: &ShopperHabits) -> Wish {
         let with_key = self.exemplary || self.dice.chance(0.9);
-        let key = with_key.then(|| format!("key-{:016x}", self.dice.below(u64::MAX)));
+        // The same seed may be run twice on one shop: a key is about one wish of one run.
+        let begun = self.crowd.begun;
+        let key = with_key.then(|| format!("key-{begun:x}-{:016x}", self.dice.below(u64::MAX)));
         let email =
             self.dice.chance(habits.give_email).then(|| format!("{}@mail.example", self.user));
         let phone = self.dice.chance(habits.give_phone);
@@ -319,6 +327,7 @@ impl Shopper {
                 }
             }
         }
+        self.crowd.stats.order_given_up(self.crowd.clock.elapsed().saturating_sub(intended));
     }
 
     async fn cancel(&mut self, order: &str) {

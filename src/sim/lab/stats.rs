@@ -30,6 +30,10 @@ pub struct Load {
     pub lag_ms_max: u64,
     /// Carts that were filled and left.
     pub abandoned: u64,
+    /// Checkouts given up without an answer.
+    pub checkouts_given_up: u64,
+    /// Orders given up on before they were seen final.
+    pub orders_given_up: u64,
     /// What sellers did.
     pub seller_actions: u64,
 }
@@ -98,13 +102,26 @@ impl Stats {
         self.lock().to_terminal.saturating_record(micros(took));
     }
 
+    /// A checkout was given up this long after it was meant to start: it would have taken longer.
+    pub fn checkout_given_up(&self, after: Duration) {
+        self.checkout_took(after);
+        self.load(|load| load.checkouts_given_up += 1);
+    }
+
+    /// An order was given up on this long after its checkout was meant to start.
+    pub fn order_given_up(&self, after: Duration) {
+        self.terminal_after(after);
+        self.load(|load| load.orders_given_up += 1);
+    }
+
     /// The counters now.
     pub fn snapshot(&self) -> (Load, Seen) {
         let inner = self.lock();
         (inner.load.clone(), inner.seen.clone())
     }
 
-    /// The two histograms, of microseconds: answers to checkouts, and until orders were final.
+    /// The two histograms, of microseconds: answers to checkouts, and until orders were final. What
+    /// was given up is in them with the age it had.
     pub fn histograms(&self) -> (Histogram<u64>, Histogram<u64>) {
         let inner = self.lock();
         (inner.checkout.clone(), inner.to_terminal.clone())

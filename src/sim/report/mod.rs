@@ -55,11 +55,12 @@ impl Backend {
 pub struct Throughput {
     /// Orders that became final, per second of the run.
     pub orders_per_s: f64,
-    /// Records appended to the log, per second of the run.
+    /// Records appended to the log since the first checkout, per second of the run.
     pub events_per_s: f64,
 }
 
-/// How long things took, in ms, from the time they were meant to start.
+/// How long things took, in ms, from the time they were meant to start. What was given up counts with
+/// the age it had.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Latencies {
     /// From the click to the answer.
@@ -127,6 +128,8 @@ pub struct Parts {
     pub backend: Backend,
     /// How people behaved.
     pub workload: Option<Workload>,
+    /// When it began, in ms since the epoch: what is older is not counted.
+    pub begun: i64,
     /// Milliseconds of the run.
     pub duration_ms: u64,
     /// Same seed, same hash.
@@ -140,12 +143,12 @@ impl Report {
     pub fn new(parts: Parts, stats: &Stats, evidence: &Evidence, verdict: Verdict) -> Self {
         let (load, _) = stats.snapshot();
         let (checkout, terminal) = stats.histograms();
-        let orders = evidence.order_counts();
+        let orders = evidence.order_counts(parts.begun);
         let seconds = parts.duration_ms.max(1) as f64 / 1_000.0;
         let rate = |n: u64| (n as f64 / seconds * 10.0).round() / 10.0;
         let throughput = Throughput {
             orders_per_s: rate(orders.fulfilled + orders.cancelled),
-            events_per_s: rate(evidence.log_len()),
+            events_per_s: rate(evidence.log_len(parts.begun)),
         };
         Self {
             kind: "simulation_report",

@@ -89,8 +89,9 @@ fn orders(out: &mut String, r: &Report) -> std::fmt::Result {
         write!(out, ", {} events/s", r.throughput.events_per_s)?;
     }
     writeln!(out, " over {seconds:.1} s")?;
-    percentiles(out, "checkout answered", &r.latency_ms.checkout_http)?;
-    percentiles(out, "checkout to final", &r.latency_ms.checkout_to_terminal)?;
+    let (checkouts, orders) = (r.load.checkouts_given_up, r.load.orders_given_up);
+    percentiles(out, "checkout answered", &r.latency_ms.checkout_http, checkouts)?;
+    percentiles(out, "checkout to final", &r.latency_ms.checkout_to_terminal, orders)?;
     if r.load.lag_ms_max > 10 {
         let late = r.load.lag_ms_max;
         writeln!(
@@ -101,10 +102,14 @@ fn orders(out: &mut String, r: &Report) -> std::fmt::Result {
     Ok(())
 }
 
-fn percentiles(out: &mut String, name: &str, p: &Percentiles) -> std::fmt::Result {
+fn percentiles(out: &mut String, name: &str, p: &Percentiles, given_up: u64) -> std::fmt::Result {
+    let given_up = match given_up {
+        0 => String::new(),
+        n => format!("; {n} GIVEN UP, in here with the age they had"),
+    };
     writeln!(
         out,
-        "{name}  p50 {} ms, p90 {} ms, p99 {} ms, p99.9 {} ms, max {} ms",
+        "{name}  p50 {} ms, p90 {} ms, p99 {} ms, p99.9 {} ms, max {} ms{given_up}",
         p.p50, p.p90, p.p99, p.p999, p.max
     )
 }

@@ -149,6 +149,7 @@ pub fn run(plan: Plan, trace: Trace) -> anyhow::Result<Ran> {
             cache: "memory".into(),
         },
         workload: Some(plan.workload),
+        begun: crowd.history.begun().unwrap_or(i64::MAX),
         duration_ms,
         trace_hash: Some(trace.hash()),
         replay: plan.replay,

@@ -28,7 +28,7 @@ enum Tampering {
 
 use Tampering::{History, Outside, Shop};
 
-const CASES: [(Invariant, Tampering); 30] = [
+const CASES: [(Invariant, Tampering); 35] = [
     (Invariant::S1, Shop("update stock_reservations set quantity = 1000 where released_event_id is null")),
     (Invariant::S2, Shop("update products set stock = stock + 1 where product_id = 'P'")),
     (
@@ -42,12 +42,14 @@ const CASES: [(Invariant, Tampering); 30] = [
     (
         Invariant::S7,
         Outside(
-            "insert into gateway_charges select charge_key || '-2', order_id, user_id, amount_minor, outcome, lost_reply, at
+            "insert into gateway_charges select charge_key || '-2', order_id, user_id, amount_minor, outcome, lost_reply, at, asked_at
              from gateway_charges where outcome = 'captured' limit 1",
         ),
     ),
     (Invariant::S8, Shop("update payments set amount_minor = amount_minor + 1 where status = 'SUCCEEDED'")),
     (Invariant::S9, Outside("delete from gateway_refunds")),
+    // Asked for long after the hold had lapsed, whenever it was decided.
+    (Invariant::S9, Outside("update gateway_charges set asked_at = '2999-01-01T00:00:00.000Z' where outcome = 'captured'")),
     (Invariant::S10, Outside("update gateway_charges set amount_minor = amount_minor + 1 where outcome = 'captured'")),
     (Invariant::S11, Shop("update catalog_prices set price_minor = price_minor + 1")),
     (Invariant::S12, Shop("update order_status_history set status = 'PENDING' where status = 'PAID'")),
@@ -74,6 +76,11 @@ const CASES: [(Invariant, Tampering); 30] = [
              where cast(value as text) like '%retry_count%'",
         ),
     ),
+    // For a group that is none: nobody takes it up.
+    (Invariant::S18, Shop(FOR_A_STRANGER)),
+    (Invariant::S19, Shop(FOR_A_STRANGER)),
+    // For a group that does not read this topic.
+    (Invariant::S18, Shop(FOR_A_READER_OF_OTHERS)),
     (Invariant::S19, Shop("update log_offsets set committed = committed + 1")),
     (Invariant::S20, Outside("delete from mailbox where seq = (select min(seq) from mailbox)")),
     (
@@ -90,12 +97,34 @@ const CASES: [(Invariant, Tampering); 30] = [
              where cast(value as text) like '%retry_count%'",
         ),
     ),
+    (Invariant::S21, Shop(RETRIED_WITHOUT_A_PAUSE)),
     (Invariant::S23, History(|history| history[1].operation = checkout("ORD-OTHER", Some("key-u0"), 1))),
     (Invariant::S24, Shop("update products set version = version + 1")),
     (Invariant::S28, Shop("delete from outbox_events where event_type = 'inventory.low'")),
     (Invariant::L1, Shop("update orders set status = 'PAID' where status = 'FULFILLED'")),
     (Invariant::L4, Shop("update stock_holds set state = 'HELD' where state = 'RESERVED'")),
 ];
+
+/// Cancellations that the payment service never saw, as replays for `ledger`.
+const FOR_A_STRANGER: &str =
+    "delete from processed_events where consumer = 'payment' and event_type = 'order.cancelled';
+     update log_records set headers =
+       cast(headers || unhex('00000011') || 'ecom-replay-group' || unhex('00000006') || 'ledger' as blob)
+     where cast(value as text) like '%\"event_type\":\"order.cancelled\"%'";
+
+/// The same, as replays for the carts.
+const FOR_A_READER_OF_OTHERS: &str =
+    "delete from processed_events where consumer = 'payment' and event_type = 'order.cancelled';
+     update log_records set headers =
+       cast(headers || unhex('00000011') || 'ecom-replay-group' || unhex('00000012') || 'cart-service-group' as blob)
+     where cast(value as text) like '%\"event_type\":\"order.cancelled\"%'";
+
+/// A dead letter of a record that waited for years, and then was tried four times within no time.
+const RETRIED_WITHOUT_A_PAUSE: &str =
+    "update log_records set
+       headers = unhex(replace(hex(headers), hex('original-timestamp') || '0000000D31', hex('original-timestamp') || '0000000D30')),
+       value = cast(replace(cast(value as text), '\"retry_count\":0', '\"retry_count\":3') as blob)
+     where cast(value as text) like '%retry_count%'";
 
 fn checkout(order: &str, key: Option<&str>, quantity: u64) -> Operation {
     Operation::Checkout {
@@ -157,9 +186,9 @@ fn slow(ports: Ports) -> Ports {
 }
 
 async fn tamper(t: &Tester, tampering: &Tampering, history: &mut Vec<Entry>) {
-    let write = async |store: &dyn Store, sql| {
+    let write = async |store: &dyn Store, sql: &'static str| {
         let mut batch = Batch::default();
-        batch.any(sql, vec![]);
+        sql.split(';').for_each(|sql| batch.any(sql, vec![]));
         store.write(batch).await.unwrap();
     };
     match tampering {

@@ -11,7 +11,7 @@ use ecom::ports::StoreError;
 use ecom::services::{Mutant, Mutation};
 use ecom::sim::check::Invariant;
 
-use crate::harness::faults::{FailingStore, Fault, TestGateway};
+use crate::harness::faults::{FailingStore, Fault, SlowStore, TestGateway};
 use crate::harness::{Tester, Verdicts, settings, shop_with};
 
 /// Runs `scene` in the right shop, then in the one with the bug.
@@ -131,6 +131,23 @@ fn a_forgotten_refund_is_found() {
         let order = t.buy("ann", "P").await;
         t.pass(1).await;
         assert_eq!(t.call("POST", &format!("/orders/{order}/cancel"), None).await.status, 200);
+        t.settle().await;
+    });
+}
+
+#[test]
+fn a_charge_after_the_hold_is_found() {
+    let busy = |ports: Ports| {
+        let store = SlowStore {
+            inner: Arc::clone(&ports.store),
+            clock: Arc::clone(&ports.clock),
+            write_takes: Duration::from_secs(4),
+        };
+        Ports { store: Arc::new(store), ..ports }
+    };
+    is_found(Mutant::HoldIgnored, &[Invariant::S9], busy, |t| async move {
+        t.product("P", "5.00", 5).await;
+        t.buy("ann", "P").await; // her hold lapses before her order comes to the payment
         t.settle().await;
     });
 }

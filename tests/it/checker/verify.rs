@@ -73,3 +73,20 @@ fn an_empty_folder_proves_nothing() {
     assert_eq!(verdict.code(), 30, "{}", verdict.out());
     assert!(verdict.out().contains("INCONCLUSIVE"), "{}", verdict.out());
 }
+
+#[test]
+fn a_folder_of_an_older_build_is_verified_after_the_shop_was_started_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    a_sale(dir.path());
+    let data = dir.path().to_str().unwrap();
+    let outside = rusqlite::Connection::open(dir.path().join("outside.db")).unwrap();
+    let older = "alter table gateway_charges drop column asked_at; pragma user_version = 1";
+    outside.execute_batch(older).unwrap();
+    drop(outside);
+    let refused = run(&["verify", "--data", data]);
+    assert_ne!(refused.code(), 0);
+    assert!(refused.err().contains("start the shop on it once"), "{}", refused.err());
+    Served::start(dir.path(), &["--products", "3"]).stop();
+    let verified = run(&["verify", "--data", data]);
+    assert_eq!(verified.code(), 0, "{}{}", verified.out(), verified.err());
+}

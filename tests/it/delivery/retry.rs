@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use ecom::domain::Timestamp;
 use ecom::ports::StoreError;
 
 use super::{body, broken, failing_store};
@@ -32,6 +34,9 @@ fn a_failing_event_is_retried_at_once_after_one_and_two_seconds_then_becomes_a_d
             assert_eq!(letter.header("ecom-dlq-group"), Some("payment-service-group"));
             assert_eq!(letter.header("ecom-dlq-retryable"), Some("true"));
             assert_eq!(letter.header("__dlq.errors.delivery.count"), Some("4"));
+            let time = |name| letter.header(name).unwrap().parse::<Timestamp>().unwrap();
+            let (first, last) = (time("ecom-dlq-first-tried-at"), time("ecom-dlq-failed-at"));
+            assert_eq!(last.since(first), Duration::from_secs(3));
             // One in the batch, one alone, three retries.
             assert_eq!(i64::MAX - times.load(Ordering::SeqCst), 4);
             t.settle().await;

@@ -52,10 +52,10 @@ impl TestGateway {
 impl Gateway for TestGateway {
     async fn charge(&self, charge: &Charge) -> Result<Decision, GatewayError> {
         self.charges.fetch_add(1, Ordering::SeqCst);
+        let decision = self.inner.charge(charge).await;
         if self.slow.fetch_sub(1, Ordering::SeqCst) > 0 {
             self.clock.sleep(self.charge_takes).await;
         }
-        let decision = self.inner.charge(charge).await;
         if self.lose_answers.fetch_sub(1, Ordering::SeqCst) > 0 {
             return Err(GatewayError::Unknown);
         }

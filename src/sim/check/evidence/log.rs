@@ -7,6 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{Evidence, Letter, LogEvent, LogRecord, OutRow, each, fingerprint, id, ms};
+use crate::domain::Timestamp;
 use crate::ports::store::{Row, Store, Value};
 use crate::sim::check::facts;
 
@@ -93,6 +94,8 @@ struct Envelope<'a> {
     order_id: Option<&'a str>,
     #[serde(default)]
     product_id: Option<&'a str>,
+    #[serde(default)]
+    hold_expires_at: Option<&'a str>,
 }
 
 fn log_record(topic: &Arc<str>, partition: u32, row: &Row) -> anyhow::Result<LogRecord> {
@@ -119,7 +122,7 @@ fn log_record(topic: &Arc<str>, partition: u32, row: &Row) -> anyhow::Result<Log
 
 fn event(topic: &str, value: &[u8]) -> Option<LogEvent> {
     let envelope: Envelope<'_> = serde_json::from_slice(value).ok()?;
-    let timestamp: crate::domain::Timestamp = envelope.timestamp.parse().ok()?;
+    let time = |text: &str| text.parse().ok().map(Timestamp::millis);
     if envelope.event_type != topic {
         return None;
     }
@@ -128,7 +131,8 @@ fn event(topic: &str, value: &[u8]) -> Option<LogEvent> {
         cause: envelope.causation_id.and_then(|cause| id(cause).ok()),
         order: envelope.order_id.map(str::to_owned),
         product: envelope.product_id.map(str::to_owned),
-        timestamp: timestamp.millis(),
+        hold_expires_at: envelope.hold_expires_at.and_then(time),
+        timestamp: time(envelope.timestamp)?,
     })
 }
 
@@ -160,7 +164,7 @@ fn letter(headers: &BTreeMap<String, String>, value: &[u8]) -> Letter {
         _error_reason: String,
         retry_count: u64,
         #[serde(rename = "timestamp")]
-        _timestamp: crate::domain::Timestamp,
+        _timestamp: Timestamp,
         payload: Box<serde_json::value::RawValue>,
     }
     let text = |name: &str| headers.get(name).cloned().unwrap_or_default();
@@ -169,7 +173,7 @@ fn letter(headers: &BTreeMap<String, String>, value: &[u8]) -> Letter {
     let payload =
         body.as_ref().and_then(|body| original(&body.payload, &text("ecom-dlq-payload-encoding")));
     let digest = payload.map(|bytes| data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)));
-    let failed_at = text("ecom-dlq-failed-at").parse::<crate::domain::Timestamp>();
+    let time = |name: &str| text(name).parse().ok().map(Timestamp::millis);
     Letter {
         group: text("__dlq.errors.group"),
         place: (
@@ -179,7 +183,8 @@ fn letter(headers: &BTreeMap<String, String>, value: &[u8]) -> Letter {
         ),
         retries: body.as_ref().map_or(u64::MAX, |body| body.retry_count),
         original_timestamp: text("ecom-dlq-original-timestamp").parse().unwrap_or(i64::MAX),
-        failed_at: failed_at.map_or(i64::MIN, crate::domain::Timestamp::millis),
+        first_tried_at: time("ecom-dlq-first-tried-at"),
+        failed_at: time("ecom-dlq-failed-at").unwrap_or(i64::MIN),
         well_formed: body.is_some(),
         sha256_matches: digest.is_some_and(|digest| digest == text("ecom-dlq-payload-sha256")),
     }

@@ -4,6 +4,8 @@ mod log;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -122,6 +124,8 @@ pub(in crate::sim::check) struct LogEvent {
     pub(in crate::sim::check) cause: Option<Id>,
     pub(in crate::sim::check) order: Option<String>,
     pub(in crate::sim::check) product: Option<String>,
+    /// Until when a checkout's units are held.
+    pub(in crate::sim::check) hold_expires_at: Option<i64>,
     pub(in crate::sim::check) timestamp: i64,
 }
 
@@ -132,6 +136,7 @@ pub(in crate::sim::check) struct Letter {
     pub(in crate::sim::check) place: (String, u32, u64),
     pub(in crate::sim::check) retries: u64,
     pub(in crate::sim::check) original_timestamp: i64,
+    pub(in crate::sim::check) first_tried_at: Option<i64>,
     pub(in crate::sim::check) failed_at: i64,
     pub(in crate::sim::check) well_formed: bool,
     pub(in crate::sim::check) sha256_matches: bool,
@@ -143,6 +148,8 @@ pub(in crate::sim::check) struct Charge {
     pub(in crate::sim::check) order: String,
     pub(in crate::sim::check) amount: i64,
     pub(in crate::sim::check) captured: bool,
+    /// When the provider was asked, if it wrote that down.
+    pub(in crate::sim::check) asked_at: Option<i64>,
     pub(in crate::sim::check) at: i64,
 }
 
@@ -254,14 +261,34 @@ impl Evidence {
         created_at >= self.since
     }
 
-    /// Orders by status, and cancelled ones by reason.
-    pub fn order_counts(&self) -> OrderCounts {
+    /// When the first client of the history sent something; the beginning of time without any.
+    pub fn begun(&self) -> i64 {
+        self.sent().min().unwrap_or(i64::MIN)
+    }
+
+    fn sent(&self) -> impl Iterator<Item = i64> {
+        self.history.iter().flatten().map(|entry| entry.sent)
+    }
+
+    /// When the clients of the history were there: in each process that they asked for something,
+    /// from then until the next one started. What others asked of other processes is not theirs.
+    pub(in crate::sim::check) fn visits(&self) -> Vec<Range<i64>> {
+        let starts = || self.starts.iter().copied();
+        let lives = iter::once(i64::MIN).chain(starts()).zip(starts().chain([i64::MAX]));
+        let visit =
+            |(start, end)| Some(self.sent().filter(|at| (start..end).contains(at)).min()?..end);
+        lives.filter_map(visit).collect()
+    }
+
+    /// Orders checked out at `since` or later by status, and cancelled ones by reason.
+    pub fn order_counts(&self, since: i64) -> OrderCounts {
         if self.orders.is_empty() {
             return self.history.as_deref().map(counts_seen).unwrap_or_default();
         }
-        let mut counts =
-            OrderCounts { placed: self.checkouts.len() as u64, ..OrderCounts::default() };
-        for order in self.orders.values() {
+        let placed = self.checkouts.values().filter(|at| **at >= since).count() as u64;
+        let mut counts = OrderCounts { placed, ..OrderCounts::default() };
+        let at = |id: &String, order: &Order| *self.checkouts.get(id).unwrap_or(&order.created_at);
+        for (_, order) in self.orders.iter().filter(|(id, order)| at(id, order) >= since) {
             match order.status.as_str() {
                 "FULFILLED" => counts.fulfilled += 1,
                 "CANCELLED" => {
@@ -276,9 +303,9 @@ impl Evidence {
         counts
     }
 
-    /// Records in the log.
-    pub fn log_len(&self) -> u64 {
-        self.log.len() as u64
+    /// Records appended to the log at `since` or later.
+    pub fn log_len(&self, since: i64) -> u64 {
+        self.log.iter().filter(|record| record.at >= since).count() as u64
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{
     Change, Charge, Hold, Id, MailCopy, Order, Payment, Price, Product, Reservation, each, id, ms,
 };
+use crate::domain::Timestamp;
 use crate::ports::store::{Row, Store, Value};
 use crate::sim::check::facts;
 
@@ -161,7 +162,8 @@ pub(super) async fn starts(shop: &dyn Store) -> anyhow::Result<Vec<i64>> {
 }
 
 pub(super) async fn charges(outside: &dyn Store) -> anyhow::Result<Vec<Charge>> {
-    let sql = "select charge_key, order_id, amount_minor, outcome, at from gateway_charges order by charge_key";
+    let sql = "select charge_key, order_id, amount_minor, outcome, at, asked_at
+     from gateway_charges order by charge_key";
     let charge = |row: &Row| {
         Ok(Charge {
             key: row.text(0)?.to_owned(),
@@ -169,6 +171,7 @@ pub(super) async fn charges(outside: &dyn Store) -> anyhow::Result<Vec<Charge>> 
             amount: row.int(2)?,
             captured: row.text(3)? == "captured",
             at: ms(row, 4)?,
+            asked_at: row.time_opt(5)?.map(Timestamp::millis),
         })
     };
     each(outside, sql, vec![]).await?.iter().map(charge).collect()
