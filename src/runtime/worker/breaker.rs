@@ -75,7 +75,7 @@ impl Breaker {
         match self.open_until {
             None => Allowed::All,
             Some(until) if now < until => Allowed::NothingUntil(until),
-            Some(_) if self.probes % 2 == 0 => Allowed::ProbeOld,
+            Some(_) if self.probes.is_multiple_of(2) => Allowed::ProbeOld,
             Some(_) => Allowed::ProbeNew,
         }
     }

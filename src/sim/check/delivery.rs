@@ -164,13 +164,15 @@ pub(super) fn log_equals_outbox(evidence: &Evidence) -> Findings {
                     )
                 },
             ),
-            None if evidence.covers(event.timestamp) => found.expect(false, subject, || {
-                format!(
-                    "{} {} is in the log, but no outbox ever held it",
-                    record.topic,
-                    show(event.id)
-                )
-            }),
+            None if evidence.covers(event.timestamp) => {
+                found.expect(evidence.is_foreign(event), subject, || {
+                    format!(
+                        "{} {} is in the log, but no outbox ever held it",
+                        record.topic,
+                        show(event.id)
+                    )
+                });
+            }
             None => {}
         }
     }

@@ -72,7 +72,9 @@ pub(super) fn consumers_catch_up(evidence: &Evidence) -> Findings {
 pub(super) fn holds_end(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     for (id, hold) in &evidence.holds {
-        let Some(order) = evidence.orders.get(id) else { continue };
+        let Some(order) = evidence.orders.get(id).filter(|_| evidence.is_settled(id)) else {
+            continue;
+        };
         let state = hold.state.as_str();
         let right = match order.status.as_str() {
             "FULFILLED" => state == "RESERVED",

@@ -47,7 +47,8 @@ pub(super) fn no_double_charge(evidence: &Evidence) -> Findings {
 pub(super) fn ledgers_agree(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     let captures = captures(evidence);
-    for (order, payment) in &evidence.payments {
+    for (order, payment) in evidence.payments.iter().filter(|(order, _)| evidence.is_settled(order))
+    {
         let charges = captures.get(order.as_str()).map(Vec::as_slice).unwrap_or_default();
         let (taken, kept) = (charges.first().map(|c| c.amount), net(evidence, charges));
         let right = match payment.status.as_str() {
@@ -106,7 +107,7 @@ pub(super) fn held_and_refunded(evidence: &Evidence) -> Findings {
             }
         }
         let cancelled = evidence.orders.get(order).is_some_and(|order| order.status == "CANCELLED");
-        if cancelled {
+        if cancelled && evidence.is_settled(order) {
             let kept = net(evidence, &charges);
             found.expect(kept == 0, order, || {
                 format!("cancelled, but {kept} (minor units) are kept")
@@ -127,12 +128,13 @@ pub(super) fn conservation(evidence: &Evidence) -> Findings {
     let kept: i64 = evidence
         .charges
         .iter()
-        .filter(|c| c.captured)
+        .filter(|c| c.captured && evidence.is_settled(&c.order))
         .map(|c| c.amount - refunded(evidence, c))
         .sum();
     let sold =
         |order: &&super::evidence::Order| matches!(order.status.as_str(), "PAID" | "FULFILLED");
-    let sold: i64 = evidence.orders.values().filter(sold).map(|order| order.total).sum();
+    let settled = evidence.orders.iter().filter(|(id, _)| evidence.is_settled(id));
+    let sold: i64 = settled.map(|(_, order)| order).filter(sold).map(|order| order.total).sum();
     found.expect(kept == sold, "all orders", || {
         format!(
             "the provider keeps {kept}, paid and fulfilled orders are worth {sold} (minor units)"

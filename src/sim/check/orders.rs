@@ -175,6 +175,7 @@ pub(super) fn causal_saga(evidence: &Evidence) -> Findings {
         if let Some(event) = &record.event
             && let Some(cause) = event.cause
             && evidence.covers(event.timestamp)
+            && !evidence.is_foreign(event)
         {
             let there = known.contains(&cause) || evidence.since > i64::MIN;
             found.expect(there, event.order.as_deref().unwrap_or(&record.key), || {

@@ -79,7 +79,8 @@ pub(super) fn one_live_reservation(evidence: &Evidence) -> Findings {
                 )
             });
         }
-        if let Some(order) = evidence.orders.get(&r.order) {
+        if let Some(order) = evidence.orders.get(&r.order).filter(|_| evidence.is_settled(&r.order))
+        {
             let right = match order.status.as_str() {
                 "FULFILLED" => r.released.is_none(),
                 "CANCELLED" => r.released.is_some(),
@@ -107,7 +108,7 @@ pub(super) fn all_or_nothing(evidence: &Evidence) -> Findings {
             live.insert(&r.order);
         }
     }
-    for (id, order) in &evidence.orders {
+    for (id, order) in evidence.orders.iter().filter(|(id, _)| evidence.is_settled(id)) {
         let mut wanted: BTreeMap<&str, i64> = BTreeMap::new();
         for (product, quantity, _) in &order.items {
             *wanted.entry(product).or_default() += quantity;

@@ -13,7 +13,7 @@ use ecom::sim::lab::history::{Bought, Ending, Entry, Operation};
 use ecom::sim::virtual_time::World;
 use serde_json::json;
 
-use crate::harness::faults::TestGateway;
+use crate::harness::faults::{SlowStore, TestGateway};
 use crate::harness::{Tester, Verdicts, settings, shop_with};
 
 /// What is done to the evidence.
@@ -264,4 +264,62 @@ fn what_waits_in_the_outbox_or_the_log_is_not_settled() {
             },
         );
     }
+}
+
+#[test]
+fn a_shop_looked_at_in_the_middle_is_late_perhaps_but_not_wrong() {
+    let slow_writes = |ports: Ports, _: &_| {
+        let ports = slow(ports);
+        let store = SlowStore {
+            inner: Arc::clone(&ports.store),
+            clock: Arc::clone(&ports.clock),
+            write_takes: Duration::from_millis(7),
+        };
+        Ports { store: Arc::new(store), ..ports }
+    };
+    let dials =
+        [("gateway.success", "0.7"), ("gateway.ambiguous", "0.2"), ("gateway.timeout_ms", "400")];
+    shop_with(&settings(&dials), 3, slow_writes, |t| async move {
+        t.product("P", "5.00", 14).await;
+        let mut late = 0;
+        for n in 0..12 {
+            let order = t.buy(&format!("u{n}"), "P").await;
+            if n % 4 == 0 {
+                t.clock_ms(300).await;
+                t.call("POST", &format!("/orders/{order}/cancel"), None).await;
+            }
+            for _ in 0..40 {
+                t.clock_ms(13).await;
+                let evidence = World::evidence(Arc::clone(&t.embedded), None).await.unwrap();
+                let verdict = check::judge(&evidence, &[]);
+                let wrong: Vec<_> =
+                    verdict.failed().filter(|c| !c.id.is_liveness()).map(|c| &c.examples).collect();
+                assert!(wrong.is_empty(), "{wrong:#?}");
+                late += usize::from(verdict.failed().next().is_some());
+            }
+        }
+        assert!(late > 100, "it was looked at in the middle: {late}");
+        t.all_is_well().await;
+    });
+}
+
+#[test]
+fn what_a_stranger_puts_on_a_topic_is_no_fault_of_the_shop() {
+    shop_with(
+        &settings(&[]),
+        3,
+        |ports, _| ports,
+        |t| async move {
+            t.product("P", "5.00", 12).await;
+            t.buy("ann", "P").await;
+            let stranger = json!({
+                "event_id": "e1", "event_type": "payment.processed", "timestamp": "2026-01-31T12:00:00.123Z",
+                "correlation_id": "ORD-9", "causation_id": "e0", "schema_version": 1, "order_id": "ORD-9",
+            });
+            for topic in ["payment.processed", "payment.refunded", "user.interaction"] {
+                t.produce(topic, "ORD-9", stranger.to_string().as_bytes()).await;
+            }
+            t.all_is_well().await;
+        },
+    );
 }

@@ -47,10 +47,11 @@ fn a_violation_is_told_with_the_order_that_was_and_its_own_exit_code() {
     let data = dir.path().to_str().unwrap();
     assert_eq!(run(&["verify", "--data", data]).code(), 0);
 
-    tamper(dir.path(), "update log_offsets set committed = 0");
+    tamper(dir.path(), "update outbox_events set published = 'N'");
     let late = run(&["verify", "--data", data]);
     assert_eq!(late.code(), 21, "something is late: {}", late.out());
 
+    tamper(dir.path(), "update outbox_events set published = 'Y'");
     tamper(dir.path(), "delete from stock_reservations");
     let wrong = run(&["verify", "--data", data]);
     assert_eq!(wrong.code(), 20, "something is wrong: {}", wrong.out());

@@ -1,6 +1,7 @@
 //! What a run left behind, read once and kept compact.
 
 mod log;
+mod settled;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,6 +201,8 @@ pub struct Evidence {
     pub(in crate::sim::check) starts: Vec<i64>,
     /// What is older may be gone from the log or the outbox.
     pub(in crate::sim::check) since: i64,
+    /// Orders of which something is in flight.
+    unsettled: BTreeSet<String>,
 }
 
 impl Evidence {
@@ -225,6 +228,7 @@ impl Evidence {
             mail: vec![],
             history: Some(history),
             starts: vec![],
+            unsettled: BTreeSet::new(),
             since: i64::MIN,
         }
     }
@@ -253,6 +257,7 @@ impl Evidence {
         };
         evidence.read_outbox(shop).await?;
         evidence.read_log(shop, sources.now).await?;
+        evidence.read_unsettled(shop).await?;
         Ok(evidence)
     }
 
