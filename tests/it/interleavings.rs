@@ -277,7 +277,7 @@ fn a_backlog_of_effects_is_worked_off_at_full_speed_after_a_crash() {
         while t.count("select count(*) from notifications where status = 'PENDING'").await > 0 {
             t.clock_ms(100).await;
         }
-        let took = t.clock.elapsed() - started;
+        let took = t.clock.elapsed().saturating_sub(started);
         assert!(took < Duration::from_secs(2), "{took:?}");
     });
 }
@@ -299,7 +299,7 @@ fn a_second_tab_does_not_shrink_the_hold_of_an_order() {
                 t.add("ann", "P", 1).await;
                 t.settle().await;
                 let five = json!({ "quantity": 5 });
-                let (_, (), _) = futures::join!(
+                let (_, (), ()) = futures::join!(
                     t.try_checkout("ann"),
                     async {
                         let _ = t.call("PUT", "/cart/ann/items/P", Some(&five)).await;
@@ -311,10 +311,8 @@ fn a_second_tab_does_not_shrink_the_hold_of_an_order() {
                 let ordered = t.rows("select items from checkouts", vec![]).await;
                 let text = format!("{ordered:?}");
                 let held = t.embedded.ports.holds.levels().await.unwrap()[0].held;
-                if text.contains("quantity\\\":5") {
-                    if held < 5 {
-                        seen.fetch_add(1, Ordering::SeqCst);
-                    }
+                if text.contains("quantity\\\":5") && held < 5 {
+                    seen.fetch_add(1, Ordering::SeqCst);
                 }
             },
         );
