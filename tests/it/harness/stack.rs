@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ecom::adapters::bus::kafka::{KafkaOptions, Security};
 use ecom::adapters::postgres::PostgresOptions;
 
 /// A real server.
@@ -78,6 +79,19 @@ pub(crate) fn options(url: &str) -> PostgresOptions {
         connections: 4,
         timeout: Duration::from_secs(10),
         application: "ecom-test".into(),
+    }
+}
+
+/// How tests reach Kafka, with topics and groups that begin with `prefix`.
+pub(crate) fn kafka(bootstrap: &str, prefix: &str) -> KafkaOptions {
+    KafkaOptions {
+        bootstrap: bootstrap.to_owned(),
+        prefix: format!("{prefix}."),
+        replication: 0,
+        instance: None,
+        timeout: Duration::from_secs(10),
+        session_timeout: Duration::from_secs(6),
+        security: Security::default(),
     }
 }
 
