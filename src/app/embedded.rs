@@ -16,8 +16,7 @@ use crate::adapters::random::system_randomness;
 use crate::adapters::spawn::TokioSpawn;
 use crate::adapters::sqlite::{Journal, Opened, Schema};
 use crate::adapters::store::SqliteStore;
-use crate::ports::{Batch, Clock, Randomness, SharedDials, Spawn, StoreError};
-use crate::values;
+use crate::ports::{Clock, Randomness, SharedDials, Spawn};
 
 /// Adapters on a data folder, or in memory, and what can be done with them beyond their ports.
 pub struct Embedded {
@@ -104,6 +103,7 @@ impl Embedded {
             bus: Arc::new(log.clone()),
             store: Arc::new(SqliteStore::new(Arc::clone(&journal))),
             one_journal: true,
+            others: None,
             cache: Arc::new(MemoryCache::new(Arc::clone(&clock))),
             holds: Arc::new(MemoryHolds::default()),
             gateway: Arc::new(gateway),
@@ -121,27 +121,6 @@ impl Embedded {
     pub fn tables(&self) -> Tables {
         let outside = Arc::new(SqliteStore::new(Arc::clone(&self.outside)));
         Tables { shop: Arc::new(SqliteStore::new(Arc::clone(&self.journal))), outside }
-    }
-
-    /// Notes in the shop's tables that a process has begun to use them.
-    pub async fn note_start(&self) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        batch.one(
-            "insert into process_starts (started_at) values (?1)",
-            values![self.ports.clock.now()],
-        );
-        self.ports.store.write(batch).await
-    }
-
-    /// Notes that it has ended in good order.
-    pub async fn note_end(&self) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        batch.any(
-            "update process_starts set ended_at = ?1
-             where rowid = (select max(rowid) from process_starts) and ended_at is null",
-            values![self.ports.clock.now()],
-        );
-        self.ports.store.write(batch).await
     }
 
     /// Removes from the log what is past its retention, as a part of `shop`, every so often.

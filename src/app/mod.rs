@@ -1,6 +1,7 @@
 //! How everything is put together: configuration, the data folder, and the one place where adapters
 //! and decorators are named.
 
+pub mod backends;
 pub mod config;
 pub mod embedded;
 pub mod folder;
@@ -12,6 +13,7 @@ pub mod shop;
 
 pub use crate::adapters::clock::SystemClock;
 pub use crate::adapters::random::system_randomness;
+pub use backends::{Backends, NotUsable};
 pub use config::Settings;
 pub use embedded::Embedded;
 pub use folder::{DataFolder, Tables};

@@ -2,9 +2,21 @@
 
 use std::sync::Arc;
 
+use crate::domain::Timestamp;
+use crate::ports::store::{Batch, StoreError};
 use crate::ports::{
-    Cache, Clock, EventBus, Gateway, Holds, Mailbox, Mailer, Randomness, Sms, Spawn, Store,
+    Cache, Clock, EventBus, Gateway, Holds, Mailbox, Mailer, Notices, Randomness, Sms, Spawn, Store,
 };
+use crate::values;
+
+/// What a process needs to know of others that share its store.
+#[derive(Clone)]
+pub struct Others {
+    /// This process, among them.
+    pub instance: String,
+    /// A way to tell them.
+    pub notices: Arc<dyn Notices>,
+}
 
 /// One adapter per port. Decorators (faults, meters, scheduling) wrap the members before a shop is
 /// built on them.
@@ -16,6 +28,8 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// Whether bus and store share a journal.
     pub one_journal: bool,
+    /// The other processes that share the store; none where it is this one's alone.
+    pub others: Option<Others>,
     /// Copies of carts.
     pub cache: Arc<dyn Cache>,
     /// Holds on stock.
@@ -34,4 +48,23 @@ pub struct Ports {
     pub randomness: Randomness,
     /// Tasks.
     pub spawn: Arc<dyn Spawn>,
+}
+
+impl Ports {
+    /// Notes in the shop's tables that a process has begun to use them; when.
+    pub async fn note_start(&self) -> Result<Timestamp, StoreError> {
+        let (started, mut batch) = (self.clock.now(), Batch::default());
+        batch.one("insert into process_starts (started_at) values (?1)", values![started]);
+        self.store.write(batch).await?;
+        Ok(started)
+    }
+
+    /// Notes that the process that began at `started` has ended in good order.
+    pub async fn note_end(&self, started: Timestamp) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        let end =
+            "update process_starts set ended_at = ?2 where started_at = ?1 and ended_at is null";
+        batch.any(end, values![started, self.clock.now()]);
+        self.store.write(batch).await
+    }
 }

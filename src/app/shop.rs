@@ -7,7 +7,7 @@ use anyhow::Context;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::seeding;
-use super::{Ports, Settings};
+use super::{Ports, Role, Roles, Settings};
 use crate::domain::closed_set::closed_set;
 use crate::events::Topic;
 use crate::http::layers::{self, LayerDeps};
@@ -16,6 +16,7 @@ use crate::http::{openapi, probes};
 use crate::ports::{Signal, StoreError};
 use crate::runtime::effects::EffectRunner;
 use crate::runtime::janitor::Janitor;
+use crate::runtime::members::Members;
 use crate::runtime::outbox::Relay;
 use crate::runtime::pressure::PressureGauge;
 use crate::runtime::worker::{Worker, WorkerDeps};
@@ -52,6 +53,31 @@ closed_set! {
     }
 }
 
+impl Listener {
+    /// Whose it is.
+    const fn role(self) -> Role {
+        match self {
+            Self::Gateway => Role::Gateway,
+            Self::Cart => Role::Cart,
+            Self::Order => Role::Order,
+            Self::Payment => Role::Payment,
+            Self::Inventory => Role::Inventory,
+            Self::Notification => Role::Notification,
+        }
+    }
+
+    /// Its name in the section `ports` of the configuration.
+    pub const fn key(self) -> &'static str {
+        self.role().as_str()
+    }
+
+    /// Those of a process with these roles, and how far behind the first port each is.
+    pub fn of(roles: &Roles) -> Vec<(Self, u16)> {
+        let all = Self::ALL.iter().copied().zip(0..);
+        all.filter(|(listener, _)| roles.has(listener.role())).collect()
+    }
+}
+
 /// A shop, built and perhaps running.
 pub struct Shop {
     ports: Ports,
@@ -65,6 +91,8 @@ pub struct Shop {
     pub health: Health,
     /// Ends everything.
     pub stop: Stop,
+    members: Members,
+    roles: Roles,
     supervisor: Supervisor,
 }
 
@@ -90,10 +118,15 @@ impl Shop {
         let ports = wrap(ports);
         let bells = Bells::default();
         let rules = Arc::new(settings.shop());
+        let members = match &ports.others {
+            Some(others) => Members::among_others(&others.instance),
+            None => Members::alone(),
+        };
         let desk = |name: ServiceName| {
             let dice = ports.randomness.stream(name.as_str());
             let (store, clock) = (Arc::clone(&ports.store), Arc::clone(&ports.clock));
-            Desk::new(name, store, clock, dice, Arc::clone(&rules), bells.clone())
+            let desk = Desk::new(name, store, clock, dice, Arc::clone(&rules), bells.clone());
+            desk.owned_by(members.instance())
         };
         let catalog = Arc::new(Catalog::new(desk(ServiceName::Catalog)));
         let carts = Arc::new(Carts::new(
@@ -128,7 +161,8 @@ impl Shop {
         );
         let (settings, meters) = (settings.clone(), Arc::<Meters>::default());
         meters.started.set(ports.clock.now().millis() as f64 / 1_000.0);
-        Self { ports, settings, bells, services, meters, health, stop, supervisor }
+        let roles = settings.roles();
+        Self { ports, settings, bells, services, meters, health, stop, members, roles, supervisor }
     }
 
     /// The adapters that it runs on.
@@ -165,6 +199,9 @@ impl Shop {
 
     /// Fills an empty catalogue with the configured number of products.
     pub async fn seed_catalogue(&self) -> anyhow::Result<usize> {
+        if !self.roles.run(ServiceName::Catalog) {
+            return Ok(0);
+        }
         let mut dice = self.ports.randomness.stream("catalogue");
         let seeded =
             seeding::seed(&self.services.catalog, self.settings.serve.products, &mut dice).await;
@@ -188,19 +225,27 @@ impl Shop {
 
     /// Gets the services ready and starts every part.
     pub async fn start(&self) -> anyhow::Result<()> {
-        for service in self.all_services() {
+        let own: Vec<_> = self.all_services();
+        let own = own.into_iter().filter(|service| self.roles.run(service.desk().name));
+        let own: Vec<Arc<dyn Service>> = own.collect();
+        for service in &own {
             let name = service.desk().name;
             service.start().await.with_context(|| format!("cannot start {name}"))?;
         }
+        self.start_members().await?;
         let relay = self.start_relay();
-        for service in self.all_services() {
+        for service in own {
             if !service.topics().is_empty() {
                 self.start_worker(&service);
             }
             self.start_sweeper(&service);
         }
-        self.start_effects("payment-effects", &self.services.payments);
-        self.start_effects("notification-effects", &self.services.notifications);
+        if self.roles.run(ServiceName::Payment) {
+            self.start_effects("payment-effects", &self.services.payments);
+        }
+        if self.roles.run(ServiceName::Notification) {
+            self.start_effects("notification-effects", &self.services.notifications);
+        }
         self.start_pressure_gauge();
         self.start_janitor();
         relay.give(); // for what the last run left in the outbox
@@ -245,17 +290,46 @@ impl Shop {
         self.supervisor.run(&name, move || sweeper::run(Arc::clone(&service), stop.clone()));
     }
 
+    /// Gives the first sign of life to the processes that share the store, and goes on with it.
+    async fn start_members(&self) -> anyhow::Result<()> {
+        if !self.members.is_shared() {
+            return Ok(());
+        }
+        let (store, clock) = (Arc::clone(&self.ports.store), Arc::clone(&self.ports.clock));
+        self.members
+            .beat(store.as_ref(), clock.as_ref())
+            .await
+            .context("cannot join the others")?;
+        let (members, health, stop) =
+            (self.members.clone(), self.health.clone(), self.stop.clone());
+        self.supervisor.run("members", move || {
+            let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
+            let (members, health, stop) = (members.clone(), health.clone(), stop.clone());
+            async move { members.run(store.as_ref(), clock.as_ref(), &health, &stop).await }
+        });
+        Ok(())
+    }
+
     fn start_relay(&self) -> Signal {
         let relay = Arc::new(Relay {
             store: Arc::clone(&self.ports.store),
             bus: Arc::clone(&self.ports.bus),
             clock: Arc::clone(&self.ports.clock),
             bell: self.bells.outbox.clone(),
+            members: self.members.clone(),
+            notices: self.ports.others.as_ref().map(|others| Arc::clone(&others.notices)),
             one_journal: self.ports.one_journal,
             meters: Arc::clone(&self.meters),
             health: self.health.clone(),
         });
         let (stop, bell) = (self.stop.clone(), relay.bell.clone());
+        if self.members.is_shared() {
+            let (relay, stop) = (Arc::clone(&relay), stop.clone());
+            self.supervisor.run("outbox-notices", move || {
+                let (relay, stop) = (Arc::clone(&relay), stop.clone());
+                async move { relay.tell_others(&stop).await }
+            });
+        }
         self.supervisor.run("outbox-relay", move || {
             let (relay, stop) = (Arc::clone(&relay), stop.clone());
             async move { relay.run(&stop).await }
@@ -265,8 +339,10 @@ impl Shop {
 
     fn start_effects<S: Effects + 'static>(&self, name: &str, service: &Arc<S>) {
         let (service, stop) = (Arc::clone(service), self.stop.clone());
+        let members = self.members.clone();
         self.supervisor.run(name, move || {
-            let (runner, stop) = (EffectRunner::new(Arc::clone(&service)), stop.clone());
+            let runner = EffectRunner::new(Arc::clone(&service), members.clone());
+            let stop = stop.clone();
             async move { runner.run(&stop).await }
         });
     }
@@ -368,7 +444,14 @@ impl Shop {
     /// were not.
     pub async fn drain(&self, limit: Duration) -> Vec<String> {
         self.stop.say();
-        self.supervisor.drained(limit).await
+        let late = self.supervisor.drained(limit).await;
+        if self.members.is_shared() {
+            let (store, clock) = (self.ports.store.as_ref(), self.ports.clock.as_ref());
+            if let Err(error) = self.members.leave(store, clock).await {
+                tracing::warn!(%error, "the others are not told; they will notice");
+            }
+        }
+        late
     }
 
     /// Drops everything where it stands.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::app::config::{ConfigError, Layers, Sources};
+use crate::app::config::{ConfigError, Layers, Origin, Sources};
 use crate::app::folder::InUse;
 use crate::app::{Settings, logging};
 pub use exit::Exit;
@@ -48,6 +48,9 @@ struct Global {
         help_heading = "Global"
     )]
     config: Option<PathBuf>,
+    /// Use the settings of this profile: cluster, or one of your own.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global")]
+    profile: Option<String>,
     /// Log lines for people or as JSON: auto, human or json.
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global")]
     log_format: Option<String>,
@@ -95,6 +98,41 @@ impl DataArg {
     fn flags(&self) -> FlagValues {
         let dir = self.data.as_ref().map(|dir| ("data", "data.dir", dir.display().to_string()));
         dir.into_iter().collect()
+    }
+}
+
+/// The servers of a cluster, instead of what is embedded.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+struct ServerArgs {
+    /// Events on Kafka: HOST:PORT of one or more brokers, separated by commas.
+    #[arg(long, value_name = "BROKERS")]
+    kafka: Option<String>,
+    /// Tables in PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// Carts' copies and holds in Redis: redis://[USER:PASSWORD@]HOST:PORT.
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Mail over SMTP: smtp://[USER:PASSWORD@]HOST:PORT.
+    #[arg(long, value_name = "URL")]
+    smtp: Option<String>,
+    /// Payments at a provider: http://HOST:PORT, for example `ecom gateway serve`.
+    #[arg(long, value_name = "URL")]
+    gateway: Option<String>,
+}
+
+impl ServerArgs {
+    fn flags(&self) -> FlagValues {
+        let all = [
+            ("kafka", "kafka.bootstrap", &self.kafka),
+            ("postgres", "postgres.url", &self.postgres),
+            ("redis", "redis.url", &self.redis),
+            ("smtp", "smtp.url", &self.smtp),
+            ("gateway", "gateway.url", &self.gateway),
+        ];
+        let set = |(name, key, value): (_, _, &Option<String>)| Some((name, key, value.clone()?));
+        all.into_iter().filter_map(set).collect()
     }
 }
 
@@ -168,6 +206,8 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
 fn load(global: &Global, flags: FlagValues, level: &str) -> anyhow::Result<(Settings, Layers)> {
     let mut sources = Sources::system(global.config.as_deref())?;
     sources.flags = flags;
+    let profile = global.profile.clone();
+    sources.profile = profile.map(|name| (name, Origin::Flag("profile".into())));
     let mut flag = |name, key, value: &Option<String>| {
         sources.flags.extend(value.clone().map(|value| (name, key, value)));
     };
@@ -175,9 +215,8 @@ fn load(global: &Global, flags: FlagValues, level: &str) -> anyhow::Result<(Sett
     flag("log-level", "log.level", &global.log_level);
     let layers = Layers::read(&sources)?;
     let settings = Settings::from_layers(&layers)?;
-    let chosen = layers.all().any(|(key, _, origin)| {
-        key == "log.level" && *origin != crate::app::config::Origin::Default
-    });
+    let chosen =
+        layers.all().any(|(key, _, origin)| key == "log.level" && *origin != Origin::Default);
     let level = if chosen { settings.log.level.as_str() } else { level };
     logging::start(settings.log.format, level)?;
     Ok((settings, layers))
@@ -190,7 +229,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     if error.downcast_ref::<ConfigError>().is_some() {
         return Exit::Usage;
     }
-    if error.downcast_ref::<crate::sim::Unreachable>().is_some() {
+    if error.downcast_ref::<crate::sim::Unreachable>().is_some()
+        || error.downcast_ref::<crate::app::NotUsable>().is_some()
+    {
         return Exit::Unreachable;
     }
     if error.downcast_ref::<InUse>().is_some() {

@@ -9,11 +9,11 @@ use clap::Args;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::signals::Signals;
-use super::{Exit, FlagValues, output};
+use super::{Exit, FlagValues, ServerArgs, output};
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote};
 use crate::app::shop::Listener;
-use crate::app::{DataFolder, Embedded, Settings, Shop};
+use crate::app::{Backends, DataFolder, Embedded, NotUsable, Settings, Shop, backends};
 use crate::http::listen::{self, Bound};
 use crate::ops::local::LocalOps;
 use crate::ports::store::query;
@@ -35,6 +35,14 @@ pub(super) struct ServeArgs {
     /// Products in the first catalogue.
     #[arg(long, value_name = "N")]
     products: Option<usize>,
+    /// Only these roles: gateway, cart, order, payment, inventory, notification, catalog.
+    #[arg(long, value_name = "ROLES")]
+    only: Option<String>,
+    /// All roles but these.
+    #[arg(long, value_name = "ROLES")]
+    except: Option<String>,
+    #[command(flatten)]
+    servers: ServerArgs,
 }
 
 impl ServeArgs {
@@ -47,6 +55,9 @@ impl ServeArgs {
         flag("listen", "serve.listen", self.listen.clone());
         flag("port-base", "serve.port_base", self.port_base.map(|port| port.to_string()));
         flag("products", "serve.products", self.products.map(|n| n.to_string()));
+        flag("only", "serve.only", self.only.clone());
+        flag("except", "serve.except", self.except.clone());
+        flags.extend(self.servers.flags());
         flags
     }
 }
@@ -58,25 +69,33 @@ pub(super) fn run(_: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
 
 async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
-    let folder = DataFolder::open(&settings.data_dir()?)?;
+    let needed = backends::needs_folder(settings).then(|| settings.data_dir()).transpose()?;
+    let folder = needed.map(|path| DataFolder::open(&path)).transpose()?;
     let bound = bind_all(settings).await?;
-    let embedded = Embedded::open(&folder, settings, Environment::system())?;
-    embedded.note_start().await?;
-    let shop = Shop::build(settings, embedded.ports.clone(), |ports| ports);
-    shop.create_topics().await?;
+    let backends = Backends::open(folder.as_ref(), settings, Environment::system()).await?;
+    let Backends { ports, embedded, own_log } = backends;
+    let started = ports.note_start().await?;
+    let shop = Shop::build(settings, ports.clone(), |ports| ports);
+    shop.create_topics().await.map_err(not_usable)?;
     shop.start().await?;
     let seeded = shop.seed_catalogue().await?;
-    shop.on_sale(seeded).await?;
-    embedded.prune_log(&shop, settings.data.tidy_every.0);
+    if settings.roles().are_all() {
+        shop.on_sale(seeded).await?;
+    }
+    if own_log {
+        embedded.prune_log(&shop, settings.data.tidy_every.0);
+    }
     let addresses: Vec<(Listener, String)> =
         bound.iter().map(|(of, bound)| (*of, format!("http://{}", bound.address))).collect();
     let token = folder::new_token();
     for (of, bound) in bound {
         shop.listen(of, bound, admin(settings, &shop, &embedded, &token));
     }
-    let (pid, address) = (std::process::id(), addresses[0].1.clone());
-    folder.leave_note(&ServerNote { pid, address, token })?;
-    announce(&addresses, &folder, seeded)?;
+    if let (Some(folder), Some((Listener::Gateway, address))) = (&folder, addresses.first()) {
+        let (pid, address) = (std::process::id(), address.clone());
+        folder.leave_note(&ServerNote { pid, address, token })?;
+    }
+    announce(settings, &addresses, folder.as_ref(), seeded)?;
     signals.next().await;
     output::say("finishing what is under way; once more ends at once");
     let late = tokio::select! {
@@ -88,7 +107,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
         tracing::warn!(parts = late.join(", "), "not finished in time");
     }
     let open = query(
-        embedded.ports.store.as_ref(),
+        ports.store.as_ref(),
         "select count(*) from orders where deadline is not null",
         vec![],
     );
@@ -97,39 +116,51 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
         1 => output::say("one order is open and goes on at the next start"),
         open => output::say(format!("{open} orders are open and go on at the next start")),
     }
-    folder.take_note_away();
-    embedded.note_end().await?;
+    if let Some(folder) = &folder {
+        folder.take_note_away();
+    }
+    ports.note_end(started).await?;
     embedded.close();
     Ok(Exit::Ok)
 }
 
 async fn bind_all(settings: &Settings) -> anyhow::Result<Vec<(Listener, Bound)>> {
     let mut all = vec![];
-    for (n, of) in (0u16..).zip(Listener::ALL) {
-        let (ip, base) = (settings.serve.listen, settings.serve.port_base);
-        let port = if base == 0 { 0 } else { base + n };
+    for (of, n) in Listener::of(&settings.roles()) {
+        let (ip, port) = (settings.serve.listen, settings.port(of.key(), n));
         let bound = listen::bind(ip, port).await.with_context(|| {
             format!("cannot listen on {ip}:{port} ({of}); choose other ports with --port-base")
         })?;
-        all.push((*of, bound));
+        all.push((of, bound));
     }
     Ok(all)
 }
 
 fn announce(
+    settings: &Settings,
     addresses: &[(Listener, String)],
-    folder: &DataFolder,
+    folder: Option<&DataFolder>,
     seeded: usize,
 ) -> anyhow::Result<()> {
     let all: Vec<String> = addresses.iter().map(|(of, at)| format!("{of} {at}")).collect();
     output::line(format!("ecom is ready: {}", all.join(" ")))?;
-    let products = if seeded > 0 { format!(", {seeded} products created") } else { String::new() };
-    output::say(format!(
-        "data in {}{products}; API at {}/docs; Ctrl-C stops",
-        folder.path().display(),
-        addresses[0].1
-    ));
+    let mut said = vec![];
+    said.extend(folder.map(|folder| format!("data in {}", folder.path().display())));
+    let kafka = &settings.kafka.bootstrap;
+    said.extend((!kafka.is_empty()).then(|| format!("events on Kafka at {kafka}")));
+    said.extend((!settings.postgres.url.is_empty()).then(|| "tables in PostgreSQL".to_owned()));
+    said.extend((seeded > 0).then(|| format!("{seeded} products created")));
+    if let Some((Listener::Gateway, address)) = addresses.first() {
+        said.push(format!("API at {address}/docs"));
+    }
+    said.push("Ctrl-C stops".to_owned());
+    output::say(said.join("; "));
     Ok(())
+}
+
+/// An error of a server while the shop is set up on it: something about it must be changed.
+fn not_usable(e: anyhow::Error) -> anyhow::Error {
+    NotUsable(format!("{e:#}")).into()
 }
 
 /// The admin API, where it is on.

@@ -5,23 +5,31 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use futures::future::select;
 use sha2::{Digest, Sha256};
 
+use super::members::{Members, Share};
 use super::{Health, Meters, Stop};
 use crate::ports::bus::{BusError, EventBus, NewRecord};
 use crate::ports::store::{Batch, Row, Store, StoreError, query};
-use crate::ports::{Clock, Signal};
+use crate::ports::{Clock, Notice, Notices, Signal};
 use crate::values;
 
 const SELECT: &str =
     "select seq, id, event_type, record_key, order_id, event_data from outbox_events
  where published = 'N' order by seq limit ?1";
+// The slot of a row is made of its key: one key's events are published by one process at a time.
+const SELECT_SHARE: &str =
+    "select seq, id, event_type, record_key, order_id, event_data from outbox_events
+ where published = 'N' and slot % ?2 = ?3 order by seq limit ?1";
 const MARK: &str = "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1 and published = 'N'";
 
 /// Events published in one step at most.
 const BATCH_MAX: u32 = 512;
 /// A look at the outbox without having been woken, for what a crash left there.
 const FALLBACK: Duration = Duration::from_secs(30);
+/// The same where other processes write to it, whose word may get lost.
+const FALLBACK_SHARED: Duration = Duration::from_secs(1);
 /// First pause after an error; doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause after an error.
@@ -37,6 +45,10 @@ pub struct Relay {
     pub clock: Arc<dyn Clock>,
     /// Rung when there is something new.
     pub bell: Signal,
+    /// Who else publishes it.
+    pub members: Members,
+    /// A way to tell the others; none where there are none.
+    pub notices: Option<Arc<dyn Notices>>,
     /// Whether bus and store share a journal: then what the bus has survives only together with what
     /// the store has. Otherwise the store must be on disk before the bus may know.
     pub one_journal: bool,
@@ -59,15 +71,19 @@ impl Relay {
     /// Publishes until told to stop, and then what is left.
     pub async fn run(&self, stop: &Stop) -> Result<(), String> {
         let mut bell = self.bell.waiter();
+        let heard = self.notices.as_ref().map(|notices| notices.heard(Notice::Outbox));
+        let mut heard = heard.unwrap_or_default().waiter();
+        let mut moved = self.members.changed().waiter();
+        let fallback = if self.members.is_shared() { FALLBACK_SHARED } else { FALLBACK };
         let mut pause = PAUSE_MIN;
         loop {
             match self.step().await {
                 Ok(0) if stop.is_said() => return Ok(()),
                 Ok(0) => {
                     pause = PAUSE_MIN;
-                    let rest =
-                        futures::future::select(Box::pin(bell.wait()), self.clock.sleep(FALLBACK));
-                    stop.unless_said(rest).await;
+                    let called = select(Box::pin(heard.wait()), Box::pin(moved.wait()));
+                    let called = select(called, Box::pin(bell.wait()));
+                    stop.unless_said(select(self.clock.sleep(fallback), called)).await;
                 }
                 Ok(_) => pause = PAUSE_MIN,
                 Err(e) if stop.is_said() => return Err(e.to_string()),
@@ -83,9 +99,28 @@ impl Relay {
         }
     }
 
-    /// Publishes the oldest unpublished events; how many.
+    /// Tells the others of what this process puts into the outbox, as long as there are others.
+    pub async fn tell_others(&self, stop: &Stop) -> Result<(), String> {
+        let Some(notices) = &self.notices else { return Ok(()) };
+        let mut bell = self.bell.waiter();
+        while stop.unless_said(bell.wait()).await.is_some() {
+            if self.members.share(self.clock.as_ref()).is_none_or(|share| share.of > 1) {
+                notices.tell(Notice::Outbox).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes the oldest unpublished events of this process's share; how many.
     async fn step(&self) -> Result<usize, StepError> {
-        let rows = query(self.store.as_ref(), SELECT, values![BATCH_MAX]).await?;
+        let rows = match self.members.share(self.clock.as_ref()) {
+            None => return Ok(0),
+            Some(Share { of: 1, .. }) => query(self.store.as_ref(), SELECT, values![BATCH_MAX]),
+            Some(Share { index, of }) => {
+                query(self.store.as_ref(), SELECT_SHARE, values![BATCH_MAX, of, index])
+            }
+        };
+        let rows = rows.await?;
         if rows.is_empty() {
             return Ok(0);
         }

@@ -59,6 +59,8 @@ pub struct Desk {
     pub settings: Arc<ShopSettings>,
     /// The shop's bells.
     pub bells: Bells,
+    /// This process, among those that share the store; empty if it is alone.
+    pub owner: Arc<str>,
     dice: Mutex<Dice>,
 }
 
@@ -72,14 +74,21 @@ impl Desk {
         settings: Arc<ShopSettings>,
         bells: Bells,
     ) -> Self {
-        let dice = Mutex::new(dice);
-        Self { name, store, clock, settings, bells, dice }
+        let (dice, owner) = (Mutex::new(dice), Arc::from(""));
+        Self { name, store, clock, settings, bells, owner, dice }
+    }
+
+    /// The same in a process that shares the store with others.
+    #[must_use]
+    pub fn owned_by(mut self, owner: &str) -> Self {
+        self.owner = owner.into();
+        self
     }
 
     /// A unit of work that begins now.
     pub fn unit(&self) -> UnitOfWork {
         let dice = self.with_dice(Dice::fork);
-        UnitOfWork::new(self.name, self.clock.now(), dice)
+        UnitOfWork::new(self.name, self.clock.now(), Arc::clone(&self.owner), dice)
     }
 
     /// A new cart's id.

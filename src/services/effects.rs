@@ -36,7 +36,10 @@ pub trait Effects: Send + Sync {
     /// When it should be done.
     fn due_at(effect: &Self::Effect) -> Timestamp;
 
-    /// The rows whose effect is due at `now`, oldest first, at most `limit`.
+    /// Takes over the rows of processes that are not alive at `now`; they are due at `due` or before.
+    async fn adopt(&self, now: Timestamp, due: Timestamp) -> Result<(), StoreError>;
+
+    /// This process's rows whose effect is due at `now`, oldest first, at most `limit`.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Self::Effect>, StoreError>;
 
     /// Does it. Writes nothing.

@@ -1,5 +1,7 @@
 //! A unit of work: everything one decision writes, its events included, committed whole.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 use super::ServiceName;
@@ -17,6 +19,8 @@ const INSERT_OUTBOX: &str = "insert into outbox_events
 pub struct UnitOfWork {
     /// The time of the decision; all of its rows and events carry it.
     pub now: Timestamp,
+    /// Who performs the effects that it asks for.
+    pub owner: Arc<str>,
     pub(super) batch: Batch,
     pub(super) emitted: usize,
     pub(super) changed_orders: Vec<OrderChange>,
@@ -26,9 +30,10 @@ pub struct UnitOfWork {
 }
 
 impl UnitOfWork {
-    pub(super) fn new(service: ServiceName, now: Timestamp, dice: Dice) -> Self {
+    pub(super) fn new(service: ServiceName, now: Timestamp, owner: Arc<str>, dice: Dice) -> Self {
         Self {
             now,
+            owner,
             batch: Batch::default(),
             emitted: 0,
             changed_orders: vec![],

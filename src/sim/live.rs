@@ -137,7 +137,7 @@ async fn shop_in(path: &Path, plan: &Plan, watch: &Watch) -> anyhow::Result<(Arc
     let clock = Arc::clone(&env.clock);
     let owned = DataFolder::open(path)?;
     let embedded = Embedded::open(&owned, &plan.settings, env)?;
-    embedded.note_start().await?;
+    let noted = embedded.ports.note_start().await?;
     let shop = Shop::build(&plan.settings, embedded.ports.clone(), |ports| ports);
     shop.create_topics().await?;
     shop.start().await?;
@@ -167,7 +167,7 @@ async fn shop_in(path: &Path, plan: &Plan, watch: &Watch) -> anyhow::Result<(Arc
         tracing::warn!(parts = late.join(", "), "not finished in time");
     }
     owned.take_note_away();
-    embedded.note_end().await?;
+    embedded.ports.note_end(noted).await?;
     embedded.close();
     Ok((crowd, duration_ms))
 }

@@ -134,6 +134,7 @@ create table payments (
   cause_event_id  uuid not null,         -- the event that asked for what is due
   attempts        bigint not null default 0,
   next_attempt_at timestamptz,           -- when the gateway is asked next; null when nothing is due
+  owner           text collate "C" not null, -- the process that asks it
   hold_expires_at timestamptz not null,  -- no charge starts after this
   version         bigint not null,
   created_at      timestamptz not null,
@@ -212,6 +213,7 @@ create table notifications (
   reason          text,
   attempts        bigint not null default 0,
   next_attempt_at timestamptz,
+  owner           text collate "C" not null, -- the process that sends it
   created_at      timestamptz not null,
   updated_at      timestamptz not null
 );
@@ -281,6 +283,14 @@ create table replay_jobs (
 );
 
 -- ---------------------------------------------------------------------------- processes
+
+-- Who works on these tables now, and on which part of the work.
+create table members (
+  instance    text collate "C" not null,
+  part        text collate "C" not null,
+  alive_until timestamptz not null,
+  primary key (instance, part)
+);
 
 -- When processes began to work on these tables: a crash shows as a start without an end.
 create table process_starts (

@@ -16,8 +16,13 @@ pub struct Schema {
 
 impl Schema {
     /// The shop's tables and its event log.
-    pub const SHOP: Self =
-        Self { name: "shop", steps: &[include_str!("../../../migrations/sqlite/shop/0001.sql")] };
+    pub const SHOP: Self = Self {
+        name: "shop",
+        steps: &[
+            include_str!("../../../migrations/sqlite/shop/0001.sql"),
+            include_str!("../../../migrations/sqlite/shop/0002.sql"),
+        ],
+    };
 
     /// The world outside: the simulated payment provider's ledger, and the mailbox.
     pub const OUTSIDE: Self = Self {

@@ -13,10 +13,10 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
+use super::roles::{Role, Roles};
 use crate::domain::Email;
 use crate::ports::GatewayDials;
 use crate::services::{Mutation, ShopSettings};
-use super::roles::{Role, Roles};
 pub use layers::{Layers, Origin, Sources};
 pub use units::{ByteSize, Period};
 
@@ -113,6 +113,8 @@ pub struct DeliverySettings {
 /// `[gateway]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct GatewaySettings {
+    /// Where the provider is; empty: a simulated one in this process.
+    pub url: String,
     success: f64,
     ambiguous: f64,
     ambiguous_captured: f64,
@@ -173,7 +175,10 @@ impl Settings {
             return wrong("log.level", text);
         }
         if let Err(text) = Roles::parse(&self.serve.only, &self.serve.except) {
-            return wrong(if self.serve.only.is_empty() { "serve.except" } else { "serve.only" }, text);
+            return wrong(
+                if self.serve.only.is_empty() { "serve.except" } else { "serve.only" },
+                text,
+            );
         }
         if let Some((key, text)) = self.apart() {
             return wrong(key, text);

@@ -12,6 +12,7 @@ fn sources(
     Sources {
         files: vec![(PathBuf::from("ecom.toml"), file.to_owned())],
         env: env.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        profile: None,
         flags: flags.iter().map(|(n, k, v)| (*n, *k, (*v).to_owned())).collect(),
     }
 }

@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::Stop;
+use super::members::Members;
 use crate::domain::Timestamp;
 use crate::ports::{Clock, Signal, StoreError};
 use crate::services::{Effects, Failure};
@@ -36,6 +37,7 @@ type Done<S> = (<S as Effects>::Effect, <S as Effects>::Outcome);
 pub struct EffectRunner<S: Effects> {
     service: Arc<S>,
     clock: Arc<dyn Clock>,
+    members: Members,
     /// What is older than this run was handed over to nobody who still knows.
     started: Timestamp,
     queue: Mutex<Queue<S::Effect>>,
@@ -44,12 +46,12 @@ pub struct EffectRunner<S: Effects> {
 }
 
 impl<S: Effects + 'static> EffectRunner<S> {
-    /// A runner for `service`.
-    pub fn new(service: Arc<S>) -> Self {
+    /// A runner for `service` in a process that is one of `members`.
+    pub fn new(service: Arc<S>, members: Members) -> Self {
         let clock = Arc::clone(&service.desk().clock);
         let started = clock.now();
         let (queue, recorded) = (Mutex::default(), Signal::default());
-        Self { service, clock, started, queue, recorded }
+        Self { service, clock, members, started, queue, recorded }
     }
 
     /// Performs until told to stop; then finishes what is under way.
@@ -102,6 +104,11 @@ impl<S: Effects + 'static> EffectRunner<S> {
 
     /// The next effect whose time has come, if another may be begun.
     fn next_due(&self, underway: usize, stop: &Stop) -> Option<S::Effect> {
+        if self.members.share(self.clock.as_ref()).is_none() {
+            // Others may be at it by now. What is still ours the next scan finds.
+            self.queue().forget_waiting();
+            return None;
+        }
         let may = underway < IN_FLIGHT_MAX && !stop.is_said();
         may.then(|| self.queue().begin(self.clock.now()))?
     }
@@ -139,7 +146,13 @@ impl<S: Effects + 'static> EffectRunner<S> {
         // What was in hand when the rows were read may be recorded by now: they would be stale.
         let in_hand = self.queue().names();
         let forgotten = (self.clock.now() - HANDOVER_MAX).max(self.started);
-        match self.service.due(forgotten, limit as u32).await {
+        let adopted = async {
+            if self.members.is_shared() {
+                self.service.adopt(self.clock.now(), forgotten).await?;
+            }
+            self.service.due(forgotten, limit as u32).await
+        };
+        match adopted.await {
             Ok(mut effects) => {
                 let more = effects.len() == limit;
                 effects.retain(|effect| !in_hand.contains(&S::key(effect)));

@@ -79,6 +79,13 @@ impl<E: Clone> Queue<E> {
         true
     }
 
+    /// Lets go of all that wait.
+    pub(super) fn forget_waiting(&mut self) {
+        for (_, name) in std::mem::take(&mut self.waiting) {
+            self.held.remove(&name);
+        }
+    }
+
     /// The effect that is due longest at `now`, if one is; it is under way from now on.
     pub(super) fn begin(&mut self, now: Timestamp) -> Option<E> {
         let (due, _) = self.waiting.first()?;
@@ -146,6 +153,18 @@ mod tests {
             [queue.begin(NOW), queue.begin(NOW), queue.begin(NOW)],
             [Some("b"), Some("a"), None]
         );
+    }
+
+    #[test]
+    fn what_waits_can_be_let_go_and_comes_again() {
+        let mut queue = Queue::default();
+        queue.offer("a".into(), demand(1, 500, "a"));
+        assert_eq!(queue.begin(NOW), Some("a"));
+        queue.offer("b".into(), demand(1, 500, "b"));
+        queue.forget_waiting();
+        assert_eq!((queue.begin(NOW), queue.underway()), (None, 1));
+        queue.offer("b".into(), demand(1, 500, "b again"));
+        assert_eq!(queue.begin(NOW), Some("b again"));
     }
 
     #[test]

@@ -112,6 +112,10 @@ impl Effects for Notifications {
         store::due(&self.desk, now, limit).await
     }
 
+    async fn adopt(&self, now: Timestamp, due: Timestamp) -> Result<(), StoreError> {
+        store::adopt(&self.desk, now, due).await
+    }
+
     async fn perform(&self, message: &Message) -> Result<(), MailError> {
         let unsendable = || MailError::Refused(format!("{} is no address", message.recipient));
         let mut message = message.clone();

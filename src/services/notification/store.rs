@@ -4,22 +4,35 @@ use std::collections::BTreeSet;
 
 use super::model::{Channel, Message, Status};
 use crate::domain::Timestamp;
-use crate::ports::store::{Read, Row, StoreError};
+use crate::ports::store::{Batch, Read, Row, StoreError};
 use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
 const INSERT: &str =
     "insert into notifications (message_id, order_id, channel, recipient, subject, body,
-   status, attempts, next_attempt_at, created_at, updated_at)
- values (?1, ?2, ?3, ?4, ?5, ?6, 'PENDING', 0, ?7, ?7, ?7)";
+   status, attempts, next_attempt_at, created_at, updated_at, owner)
+ values (?1, ?2, ?3, ?4, ?5, ?6, 'PENDING', 0, ?7, ?7, ?7, ?8)";
 const SELECT_KNOWN: &str = "select message_id from notifications where message_id = ?1";
 const SELECT_DUE: &str =
     "select message_id, order_id, channel, recipient, subject, body, attempts, next_attempt_at
- from notifications where next_attempt_at is not null and next_attempt_at <= ?1
+ from notifications where next_attempt_at is not null and next_attempt_at <= ?1 and owner = ?3
  order by next_attempt_at, message_id limit ?2";
 const UPDATE: &str = "update notifications set status = ?2, reason = ?3, attempts = ?4,
-   next_attempt_at = ?5, updated_at = ?6
+   next_attempt_at = ?5, updated_at = ?6, owner = ?7
  where message_id = ?1 and status = 'PENDING'";
+
+// What nobody alive sends is due at once.
+const ADOPT: &str = "update notifications set owner = ?1,
+   next_attempt_at = case when next_attempt_at > ?3 then ?3 else next_attempt_at end
+ where next_attempt_at is not null and owner <> ?1
+   and owner not in (select instance from members where alive_until > ?2)";
+
+/// Takes over what is due of processes that are gone.
+pub(super) async fn adopt(desk: &Desk, now: Timestamp, due: Timestamp) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    batch.any(ADOPT, values![&*desk.owner, now, due]);
+    desk.store.write(batch).await
+}
 
 /// Which of these messages there are already.
 pub(super) async fn known(
@@ -43,7 +56,8 @@ pub(super) fn insert(unit: &mut UnitOfWork, m: &Message) {
             &m.recipient,
             &m.subject,
             &m.body,
-            now
+            now,
+            &*unit.owner
         ],
     );
 }
@@ -54,7 +68,7 @@ pub(super) async fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Message>, StoreError> {
-    desk.query(SELECT_DUE, values![now, limit]).await?.iter().map(message).collect()
+    desk.query(SELECT_DUE, values![now, limit, &*desk.owner]).await?.iter().map(message).collect()
 }
 
 fn message(row: &Row) -> Result<Message, StoreError> {
@@ -83,6 +97,14 @@ pub(super) fn record(
     let (attempts, now) = (message.attempts + 1, unit.now);
     unit.any(
         UPDATE,
-        values![&message.message_id, status.as_str(), reason, attempts, next_attempt_at, now],
+        values![
+            &message.message_id,
+            status.as_str(),
+            reason,
+            attempts,
+            next_attempt_at,
+            now,
+            &*unit.owner
+        ],
     );
 }

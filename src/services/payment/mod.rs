@@ -175,6 +175,10 @@ impl Effects for Payments {
         store::due(&self.desk, now, limit).await
     }
 
+    async fn adopt(&self, now: Timestamp, due: Timestamp) -> Result<(), StoreError> {
+        store::adopt(&self.desk, now, due).await
+    }
+
     async fn perform(&self, payment: &Payment) -> Outcome {
         match payment.status {
             Status::RefundDue => self.refund(payment).await,

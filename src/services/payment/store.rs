@@ -2,7 +2,7 @@
 
 use super::model::{Payment, Status};
 use crate::domain::{Money, OrderId, Timestamp};
-use crate::ports::store::{Read, Row, StoreError};
+use crate::ports::store::{Batch, Read, Row, StoreError};
 use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
@@ -18,15 +18,28 @@ macro_rules! select {
 
 const SELECT: &str = select!("where order_id = ?1");
 const SELECT_DUE: &str = select!(
-    "where next_attempt_at is not null and next_attempt_at <= ?1 order by next_attempt_at, order_id limit ?2"
+    "where next_attempt_at is not null and next_attempt_at <= ?1 and owner = ?3 order by next_attempt_at, order_id limit ?2"
 );
 const INSERT: &str = "insert into payments (order_id, user_id, amount_minor, status, reason,
    order_cancelled, cause_event_id, attempts, next_attempt_at, hold_expires_at, version, created_at,
-   updated_at, currency, method)
- values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'card')";
+   updated_at, currency, method, owner)
+ values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 'card', ?15)";
 const UPDATE: &str = "update payments set status = ?3, reason = ?4, order_cancelled = ?5,
-   cause_event_id = ?6, attempts = ?7, next_attempt_at = ?8, version = ?9, updated_at = ?10
+   cause_event_id = ?6, attempts = ?7, next_attempt_at = ?8, version = ?9, updated_at = ?10, owner = ?11
  where order_id = ?1 and version = ?2";
+
+// What nobody alive performs is due at once.
+const ADOPT: &str = "update payments set owner = ?1,
+   next_attempt_at = case when next_attempt_at > ?3 then ?3 else next_attempt_at end
+ where next_attempt_at is not null and owner <> ?1
+   and owner not in (select instance from members where alive_until > ?2)";
+
+/// Takes over what is due of processes that are gone.
+pub(super) async fn adopt(desk: &Desk, now: Timestamp, due: Timestamp) -> Result<(), StoreError> {
+    let mut batch = Batch::default();
+    batch.any(ADOPT, values![&*desk.owner, now, due]);
+    desk.store.write(batch).await
+}
 
 /// Adds a payment, which must be the first of its order.
 pub(super) fn insert(unit: &mut UnitOfWork, payment: &Payment) {
@@ -48,7 +61,8 @@ pub(super) fn insert(unit: &mut UnitOfWork, payment: &Payment) {
             p.version,
             p.created_at,
             now,
-            Money::CURRENCY
+            Money::CURRENCY,
+            &*unit.owner
         ],
     );
 }
@@ -69,7 +83,8 @@ pub(super) fn update(unit: &mut UnitOfWork, payment: &Payment, version: i64) {
             p.attempts,
             p.next_attempt_at,
             p.version,
-            now
+            now,
+            &*unit.owner
         ],
     );
 }
@@ -89,7 +104,7 @@ pub(super) async fn due(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Payment>, StoreError> {
-    desk.query(SELECT_DUE, values![now, limit]).await?.iter().map(payment).collect()
+    desk.query(SELECT_DUE, values![now, limit, &*desk.owner]).await?.iter().map(payment).collect()
 }
 
 fn payment(row: &Row) -> Result<Payment, StoreError> {

@@ -125,7 +125,7 @@ pub fn run(plan: Plan, trace: Trace) -> anyhow::Result<Ran> {
     let spawn = world.executor.spawner();
     let workload = plan.workload.clone();
     let (crowd, evidence, duration_ms) = world.run(async move {
-        embedded.note_start().await?;
+        let noted = embedded.ports.note_start().await?;
         shop.create_topics().await?;
         shop.start().await?;
         shop.seed_catalogue().await?;
@@ -136,7 +136,7 @@ pub fn run(plan: Plan, trace: Trace) -> anyhow::Result<Ran> {
         lab::run(&crowd).await.context("the shop does not answer")?;
         World::settle(Arc::clone(&embedded)).await?;
         let duration_ms = clock.elapsed().saturating_sub(started).as_millis() as u64;
-        embedded.note_end().await?;
+        embedded.ports.note_end(noted).await?;
         let evidence = World::evidence(embedded, Some(crowd.history.entries())).await?;
         anyhow::Ok((crowd, evidence, duration_ms))
     })??;

@@ -71,7 +71,7 @@ pub(crate) struct Tester {
 
 impl Tester {
     async fn open(&self) {
-        self.embedded.note_start().await.unwrap();
+        self.embedded.ports.note_start().await.unwrap();
         self.shop.create_topics().await.unwrap();
         self.shop.start().await.unwrap();
         self.clock_ms(1).await; // time passes when all parts have got to where they wait

@@ -1,0 +1,143 @@
+//! The adapters that the settings ask for: each of the servers of a cluster takes the place of what is
+//! embedded. What a process needs of the data folder is opened, and no folder where it needs nothing.
+
+use std::sync::Arc;
+
+use super::config::servers::{KafkaSettings, PostgresSettings};
+use super::embedded::Environment;
+use super::ports::Others;
+use super::{DataFolder, Embedded, Ports, Role, Settings};
+use crate::adapters::bus::KafkaBus;
+use crate::adapters::bus::kafka::{KafkaOptions, Security};
+use crate::adapters::postgres::{PostgresNotices, PostgresOptions, PostgresStore, Schema};
+use crate::ports::{BusError, Clock, StoreError};
+
+/// A server that cannot be used as it is: what, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotUsable(pub String);
+
+impl From<StoreError> for NotUsable {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::Unavailable(text) | StoreError::Broken(text) => Self(text),
+            e => Self(e.to_string()),
+        }
+    }
+}
+
+impl From<BusError> for NotUsable {
+    fn from(e: BusError) -> Self {
+        match e {
+            BusError::Unavailable(text) | BusError::Broken(text) => Self(text),
+            e => Self(e.to_string()),
+        }
+    }
+}
+
+/// The adapters of a process.
+pub struct Backends {
+    /// The adapters.
+    pub ports: Ports,
+    /// What is embedded, as far as it is used.
+    pub embedded: Embedded,
+    /// Whether the events are in the embedded log.
+    pub own_log: bool,
+}
+
+/// Whether a process with these settings keeps anything in a data folder.
+pub fn needs_folder(settings: &Settings) -> bool {
+    let roles = settings.roles();
+    settings.kafka.bootstrap.is_empty()
+        || settings.postgres.url.is_empty()
+        || settings.redis.url.is_empty()
+        || roles.has(Role::Notification) && settings.smtp.url.is_empty()
+        || roles.has(Role::Payment) && settings.gateway.url.is_empty()
+}
+
+impl Backends {
+    /// Connects to every server that the settings name, and opens the rest in `folder`; without one, what
+    /// is not a server's is in memory, and not used.
+    pub async fn open(
+        folder: Option<&DataFolder>,
+        settings: &Settings,
+        env: Environment,
+    ) -> anyhow::Result<Self> {
+        let embedded = match folder {
+            Some(folder) => Embedded::open(folder, settings, env)?,
+            None => Embedded::in_memory(settings, env)?,
+        };
+        let mut ports = embedded.ports.clone();
+        let own_log = settings.kafka.bootstrap.is_empty();
+        let own_store = settings.postgres.url.is_empty();
+        if !own_log {
+            ports.bus = Arc::new(kafka(settings, Arc::clone(&ports.clock)).await?);
+        }
+        if !own_store {
+            let store = postgres(settings, true, Arc::clone(&ports.clock)).await?;
+            let notices = PostgresNotices::start(&store, ports.spawn.as_ref());
+            ports.others = Some(Others { instance: instance(settings), notices });
+            ports.store = Arc::new(store);
+        }
+        ports.one_journal = own_log && own_store;
+        Ok(Self { ports, embedded, own_log })
+    }
+}
+
+/// The event bus on the Kafka that the settings name.
+pub async fn kafka(settings: &Settings, clock: Arc<dyn Clock>) -> Result<KafkaBus, NotUsable> {
+    let instance = instance(settings);
+    Ok(KafkaBus::connect(kafka_options(&settings.kafka, instance), clock).await?)
+}
+
+/// The store in the PostgreSQL that the settings name; its schema is brought up to date if `migrate`.
+pub async fn postgres(
+    settings: &Settings,
+    migrate: bool,
+    clock: Arc<dyn Clock>,
+) -> Result<PostgresStore, NotUsable> {
+    let options = postgres_options(&settings.postgres, instance(settings));
+    Ok(PostgresStore::connect(options, Schema::SHOP, migrate, clock).await?)
+}
+
+fn kafka_options(kafka: &KafkaSettings, instance: String) -> KafkaOptions {
+    let login = || (kafka.mechanism.clone(), kafka.user.clone(), kafka.password.clone());
+    KafkaOptions {
+        bootstrap: kafka.bootstrap.clone(),
+        prefix: kafka.prefix.clone(),
+        replication: kafka.replication,
+        instance: Some(instance),
+        timeout: kafka.timeout.0,
+        session_timeout: kafka.session_timeout.0,
+        security: Security {
+            tls: kafka.tls,
+            ca_file: Some(kafka.ca_file.clone()).filter(|file| !file.is_empty()),
+            sasl: (!kafka.user.is_empty()).then(login),
+        },
+    }
+}
+
+fn postgres_options(postgres: &PostgresSettings, instance: String) -> PostgresOptions {
+    PostgresOptions {
+        url: postgres.url.clone(),
+        connections: postgres.connections,
+        timeout: postgres.timeout.0,
+        application: format!("ecom {instance}"),
+    }
+}
+
+/// A name that no other process has now, and that this one has again after a restart: the host's and
+/// the first port that it listens on, which no two processes share.
+fn instance(settings: &Settings) -> String {
+    if !settings.serve.instance.is_empty() {
+        return settings.serve.instance.clone();
+    }
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let port = super::shop::Listener::of(&settings.roles())
+        .first()
+        .map_or(0, |(listener, n)| settings.port(listener.key(), *n));
+    match port {
+        0 => format!("{host}-{}", std::process::id()),
+        port => format!("{host}-{port}"),
+    }
+}
