@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{DataFolder, Ports, Settings, Shop, Tables};
+use super::{DataFolder, Ports, Remains, Settings, Shop};
 use crate::adapters::bus::EmbeddedLog;
 use crate::adapters::cache::MemoryCache;
 use crate::adapters::clock::SystemClock;
@@ -16,7 +16,7 @@ use crate::adapters::random::system_randomness;
 use crate::adapters::spawn::TokioSpawn;
 use crate::adapters::sqlite::{Journal, Opened, Schema};
 use crate::adapters::store::SqliteStore;
-use crate::ports::{Clock, Randomness, SharedDials, Spawn};
+use crate::ports::{Clock, Randomness, SharedDials, Spawn, Store};
 
 /// Adapters on a data folder, or in memory, and what can be done with them beyond their ports.
 pub struct Embedded {
@@ -118,9 +118,10 @@ impl Embedded {
     }
 
     /// What has been written down so far, here and in the world outside.
-    pub fn tables(&self) -> Tables {
-        let outside = Arc::new(SqliteStore::new(Arc::clone(&self.outside)));
-        Tables { shop: Arc::new(SqliteStore::new(Arc::clone(&self.journal))), outside }
+    pub fn remains(&self) -> Remains {
+        let on = |journal: &Arc<Journal>| Arc::new(SqliteStore::new(Arc::clone(journal)));
+        let outside = on(&self.outside) as Arc<dyn Store>;
+        Remains { shop: on(&self.journal), bus: None, outside: Some(outside), inbox: None }
     }
 
     /// Removes from the log what is past its retention, as a part of `shop`, every so often.

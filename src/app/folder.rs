@@ -4,14 +4,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-
-use crate::adapters::sqlite::Schema;
-use crate::adapters::store::SqliteSnapshot;
-use crate::ports::{Store, StoreError};
 
 const LOCK: &str = "ecom.lock";
 const NOTE: &str = "server.json";
@@ -120,24 +115,6 @@ pub fn shop_db(folder: &Path) -> PathBuf {
 /// The file of the world outside in `folder`.
 pub fn outside_db(folder: &Path) -> PathBuf {
     folder.join("outside.db")
-}
-
-/// Everything that a shop and the world around it have written down, for reading.
-#[derive(Clone)]
-pub struct Tables {
-    /// The shop's tables and its log.
-    pub shop: Arc<dyn Store>,
-    /// The provider's ledger and the mailbox.
-    pub outside: Arc<dyn Store>,
-}
-
-impl Tables {
-    /// Those in `folder`, which another process may be using.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let shop = SqliteSnapshot::open(&shop_db(folder), Schema::SHOP)?;
-        let outside = SqliteSnapshot::open(&outside_db(folder), Schema::OUTSIDE)?;
-        Ok(Self { shop: Arc::new(shop), outside: Arc::new(outside) })
-    }
 }
 
 /// Whether `folder` holds a shop's data.

@@ -16,7 +16,7 @@ use super::report::{Backend, Mode, Parts, Report};
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote, ThrowAway};
 use crate::app::shop::Listener;
-use crate::app::{DataFolder, Embedded, Settings, Shop, SystemClock, Tables};
+use crate::app::{DataFolder, Embedded, Remains, Settings, Shop, SystemClock};
 use crate::http::listen;
 use crate::ops::local::LocalOps;
 use crate::ports::store::{Store, query};
@@ -254,8 +254,8 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
     })?;
     watch.phase("draining");
     if let Some(path) = &plan.data {
-        let tables = Tables::open(path)?;
-        let settling = Settling { store: tables.shop.as_ref(), bus: None };
+        let remains = Remains::of_folder(path)?;
+        let settling = Settling { store: remains.shop.as_ref(), bus: None };
         settling.wait(env.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await?;
     }
     let duration_ms = env.clock.elapsed().saturating_sub(started).as_millis() as u64;
@@ -303,7 +303,8 @@ async fn judge_with(
     required: &[check::Invariant],
 ) -> anyhow::Result<(Evidence, Verdict)> {
     let now = SystemClock::default().now().millis();
-    let evidence = Evidence::read(Sources { tables: Tables::open(path)?, history, now }).await?;
+    let evidence =
+        Evidence::read(Sources { remains: Remains::of_folder(path)?, history, now }).await?;
     let verdict = check::judge(&evidence, required);
     Ok((evidence, verdict))
 }

@@ -112,7 +112,7 @@ impl World {
         history: Option<Vec<lab::history::Entry>>,
     ) -> anyhow::Result<Evidence> {
         let now = embedded.ports.clock.now().millis();
-        Evidence::read(Sources { tables: embedded.tables(), history, now }).await
+        Evidence::read(Sources { remains: embedded.remains(), history, now }).await
     }
 }
 

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::Context;
+use bytes::Bytes;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{Evidence, Letter, LogEvent, LogRecord, OutRow, each, fingerprint, id, ms};
 use crate::domain::Timestamp;
+use crate::ports::EventBus;
+use crate::ports::bus::{PartitionInfo, Position, Record};
 use crate::ports::store::{Row, Store, Value};
 use crate::sim::check::facts;
 
@@ -19,6 +23,9 @@ const SELECT_PARTITIONS: &str =
 const SELECT_LOG: &str =
     "select position, timestamp_ms, record_key, headers, value from log_records
  where position between ?1 and ?2 order by position limit 5000";
+
+/// Records per page.
+const PAGE: usize = 5_000;
 
 impl Evidence {
     pub(super) async fn read_outbox(&mut self, shop: &dyn Store) -> anyhow::Result<()> {
@@ -81,6 +88,72 @@ impl Evidence {
         }
         Ok(())
     }
+
+    /// Reads the log, and how far everybody has read it, from a bus.
+    pub(super) async fn read_bus(&mut self, bus: &dyn EventBus, now: i64) -> anyhow::Result<()> {
+        for group in bus.groups().await.context("reading the groups")? {
+            self.offsets.insert((group.group, group.topic, group.partition), group.committed);
+        }
+        for topic in bus.topics().await.context("reading the topics")? {
+            let name: Arc<str> = Arc::from(topic.name);
+            for PartitionInfo { partition, start, end } in topic.partitions {
+                let mut at = Position { topic: Arc::clone(&name), partition, offset: start };
+                let mut first_at = None;
+                loop {
+                    let records = bus.read(&at, PAGE).await.context("reading the log")?;
+                    let Some(last) = records.last() else { break };
+                    at.offset = last.at.offset + 1;
+                    first_at.get_or_insert(records[0].timestamp.millis());
+                    self.log.extend(records.iter().map(|record| of_bus(&name, record)));
+                }
+                if start > 0 {
+                    self.since = self.since.max(first_at.unwrap_or(now));
+                }
+                self.ends.insert((name.to_string(), partition), end.max(at.offset));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn of_bus(topic: &Arc<str>, record: &Record) -> LogRecord {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = record.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let raw = Raw {
+        offset: record.at.offset,
+        at: record.timestamp.millis(),
+        key: record.key.clone().unwrap_or_default(),
+        headers,
+        value: record.value.clone().unwrap_or_default(),
+    };
+    raw.record(topic, record.at.partition)
+}
+
+/// A record before it is understood.
+struct Raw {
+    offset: u64,
+    at: i64,
+    key: Bytes,
+    headers: BTreeMap<String, String>,
+    value: Bytes,
+}
+
+impl Raw {
+    fn record(self, topic: &Arc<str>, partition: u32) -> LogRecord {
+        let Self { offset, at, key, headers, value } = self;
+        let letter = (&**topic == facts::DEAD_LETTERS).then(|| Box::new(letter(&headers, &value)));
+        LogRecord {
+            topic: Arc::clone(topic),
+            partition,
+            offset,
+            at,
+            key: String::from_utf8_lossy(&key).into_owned(),
+            event: event(topic, &value),
+            bytes: fingerprint(&value),
+            replay_group: headers.get("ecom-replay-group").cloned(),
+            letter,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -103,21 +176,14 @@ fn log_record(topic: &Arc<str>, partition: u32, row: &Row) -> anyhow::Result<Log
         Some(Value::Bytes(bytes)) => Some(bytes.clone()),
         _ => None,
     };
-    let value = bytes(4).unwrap_or_default();
-    let headers = headers(&bytes(3).unwrap_or_default());
-    let header = |name: &str| headers.get(name).cloned();
-    let letter = (&**topic == facts::DEAD_LETTERS).then(|| Box::new(letter(&headers, &value)));
-    Ok(LogRecord {
-        topic: Arc::clone(topic),
-        partition,
+    let raw = Raw {
         offset: (row.int(0)? & ((1 << 40) - 1)) as u64,
         at: row.int(1)?,
-        key: String::from_utf8_lossy(&bytes(2).unwrap_or_default()).into_owned(),
-        event: event(topic, &value),
-        bytes: fingerprint(&value),
-        replay_group: header("ecom-replay-group"),
-        letter,
-    })
+        key: bytes(2).unwrap_or_default(),
+        headers: headers(&bytes(3).unwrap_or_default()),
+        value: bytes(4).unwrap_or_default(),
+    };
+    Ok(raw.record(topic, partition))
 }
 
 fn event(topic: &str, value: &[u8]) -> Option<LogEvent> {

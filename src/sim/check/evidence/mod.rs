@@ -1,6 +1,7 @@
 //! What a run left behind, read once and kept compact.
 
 mod log;
+mod mail;
 mod settled;
 mod tables;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use sha2::{Digest, Sha256};
 
-use crate::app::Tables;
+use crate::app::Remains;
 use crate::ports::store::{Read, Row, Store, Value};
 use crate::sim::lab::history::{Entry, Operation};
 
@@ -25,7 +26,7 @@ pub(in crate::sim::check) type Fingerprint = [u8; 16];
 /// Where evidence is read from.
 pub struct Sources {
     /// What the shop and the world outside wrote down.
-    pub tables: Tables,
+    pub remains: Remains,
     /// What clients asked for and were told, if that was kept.
     pub history: Option<Vec<Entry>>,
     /// The time of the verdict, in ms since the epoch.
@@ -235,7 +236,9 @@ impl Evidence {
 
     /// Reads all of it.
     pub async fn read(sources: Sources) -> anyhow::Result<Self> {
-        let (shop, outside) = (sources.tables.shop.as_ref(), sources.tables.outside.as_ref());
+        let Remains { shop, bus, outside, inbox } = sources.remains;
+        let shop = shop.as_ref();
+        let outside = outside.as_deref();
         let mut evidence = Self {
             orders: tables::orders(shop).await?,
             checkouts: tables::checkouts(shop).await?,
@@ -247,16 +250,27 @@ impl Evidence {
             prices: tables::prices(shop).await?,
             deliveries: tables::deliveries(shop).await?,
             inbox: tables::inbox(shop).await?,
-            offsets: tables::offsets(shop).await?,
-            charges: tables::charges(outside).await?,
-            refunds: tables::refunds(outside).await?,
-            mail: tables::mail(outside).await?,
             history: sources.history,
             starts: tables::starts(shop).await?,
             ..Self::of_history_alone(vec![])
         };
+        match bus {
+            Some(bus) => evidence.read_bus(bus.as_ref(), sources.now).await?,
+            None => {
+                evidence.offsets = tables::offsets(shop).await?;
+                evidence.read_log(shop, sources.now).await?;
+            }
+        }
+        if let Some(outside) = outside {
+            evidence.charges = tables::charges(outside).await?;
+            evidence.refunds = tables::refunds(outside).await?;
+        }
+        match (inbox, outside) {
+            (Some(inbox), _) => evidence.mail = mail::copies(inbox.as_ref()).await?,
+            (None, Some(outside)) => evidence.mail = tables::mail(outside).await?,
+            (None, None) => {}
+        }
         evidence.read_outbox(shop).await?;
-        evidence.read_log(shop, sources.now).await?;
         evidence.read_unsettled(shop).await?;
         Ok(evidence)
     }

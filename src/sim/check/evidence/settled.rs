@@ -10,13 +10,14 @@ use crate::sim::check::facts;
 
 /// Orders whose payment waits for the world outside, and what pending messages are about.
 const WAITING: &str = "select order_id from payments where next_attempt_at is not null
- union select substr(message_id, 1, instr(message_id, '.') - 1) from notifications
- where next_attempt_at is not null";
+ union select message_id from notifications where next_attempt_at is not null";
 
 impl Evidence {
     pub(super) async fn read_unsettled(&mut self, shop: &dyn Store) -> anyhow::Result<()> {
         for row in each(shop, WAITING, vec![]).await? {
-            self.unsettled.insert(row.text(0)?.to_owned());
+            // A message is called after what it is about, a dot, and who is told.
+            let about = row.text(0)?.split('.').next().unwrap_or_default();
+            self.unsettled.insert(about.to_owned());
         }
         let told = self.outbox.values().filter(|row| !row.published);
         let told: BTreeSet<String> = told.filter_map(|row| row.order.clone()).collect();

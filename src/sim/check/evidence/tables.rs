@@ -129,7 +129,7 @@ pub(super) async fn inbox(shop: &dyn Store) -> anyhow::Result<BTreeMap<String, B
     let mut inbox: BTreeMap<String, BTreeSet<Id>> = BTreeMap::new();
     for (consumer, ..) in facts::READERS {
         let ids = inbox.entry((*consumer).to_owned()).or_default();
-        let mut after = String::new();
+        let mut after = uuid::Uuid::nil().to_string();
         loop {
             let bounds = vec![Value::from(*consumer), Value::from(&after)];
             let rows = each(shop, PAGE, bounds).await?;
