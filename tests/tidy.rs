@@ -24,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Crates that only some folders may name.
 const VENDORS: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/adapters/sqlite"]),
+    ("lettre", &["src/adapters/mail/smtp"]),
     (
         "axum",
         &[
