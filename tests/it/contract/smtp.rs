@@ -11,7 +11,7 @@ use super::env::{self, Env};
 use super::scripted::{MOMENTS, Say, SmtpServer};
 
 /// Long enough for a server on this machine, and short enough to wait for.
-const PATIENCE: Duration = Duration::from_millis(800);
+const PATIENCE: Duration = Duration::from_millis(1_200);
 
 /// A mailer's server, and the time that passes.
 struct Rig {
@@ -42,7 +42,7 @@ impl Rig {
         let started = self.env.clock.elapsed();
         let outcome = self.env.patiently(mailer.send(&mail(name))).await;
         let took = self.env.clock.elapsed().saturating_sub(started);
-        assert!(took < PATIENCE + Duration::from_millis(400), "took {took:?}");
+        assert!(took < PATIENCE * 2, "took {took:?}");
         outcome
     }
 }
@@ -82,6 +82,20 @@ fn messages_share_a_connection_one_after_the_other() {
         let heard = rig.server.heard();
         assert!(heard.contains(&"MAIL FROM:<shop@ecom.example>".to_owned()), "{heard:?}");
         assert!(heard.contains(&"RCPT TO:<m4@mail.example>".to_owned()), "{heard:?}");
+    });
+}
+
+#[test]
+fn a_message_does_not_wait_for_the_network_to_acknowledge_half_of_it() {
+    with_server(|rig| async move {
+        let mailer = rig.mailer();
+        let started = rig.env.clock.elapsed();
+        for n in 0..30 {
+            assert_eq!(rig.send(&mailer, &format!("m{n}")).await, Ok(()));
+        }
+        // A wait for a delayed acknowledgement is 40 ms, and a message here takes one.
+        let took = rig.env.clock.elapsed().saturating_sub(started);
+        assert!(took < Duration::from_millis(30 * 30), "took {took:?}");
     });
 }
 
@@ -199,12 +213,12 @@ fn an_answer_that_comes_too_late_is_not_taken_for_another_message() {
         for moment in MOMENTS {
             let mailer = rig.mailer();
             assert_eq!(rig.send(&mailer, "first").await, Ok(()));
-            rig.server.once(moment, Say::Late(PATIENCE, b"250 better late than never\r\n"));
+            rig.server.once(moment, Say::Late(PATIENCE * 3 / 4, b"250 better late than never\r\n"));
             if ["HELLO", "EHLO"].contains(&moment) {
                 rig.server.once("MAIL", Say::Cut(b""));
             }
             is_later(&rig.send(&mailer, "slow").await, moment);
-            rig.env.clock.sleep(PATIENCE).await;
+            rig.env.clock.sleep(PATIENCE / 2).await;
             rig.server.once("RCPT", Say::This(b"550 no such mailbox\r\n"));
             is_refused(&rig.send(&mailer, "nobody").await, "no such mailbox");
             assert_eq!(rig.send(&mailer, "ann").await, Ok(()));
@@ -260,20 +274,18 @@ fn a_kept_connection_that_was_closed_costs_no_message() {
 #[test]
 fn a_thousand_messages_do_not_open_a_thousand_connections() {
     with_server(|rig| async move {
-        let mailer = rig.mailer();
+        let from = "shop@ecom.example".parse().unwrap();
+        let clock = Arc::clone(&rig.env.clock);
+        let mailer = Arc::new(SmtpMailer::new(&rig.server.url(), &from, clock).unwrap());
         let send = |n: u32| {
             let mailer = Arc::clone(&mailer);
             async move { mailer.send(&mail(&format!("m{n}"))).await }
         };
         let sent = rig.env.at_once((0..1_000).map(send)).await;
-        let sent = sent.iter().filter(|outcome| outcome.is_ok()).count();
-        assert_eq!(
-            sent,
-            rig.server.taken().len(),
-            "what is said to be sent was taken, and no more"
-        );
+        assert!(sent.iter().all(Result::is_ok), "{sent:?}");
+        assert_eq!(rig.server.taken().len(), 1_000);
         let (all, most) = rig.server.connections();
-        assert!(most <= 32 && all <= 64, "{all} connections, {most} at once");
+        assert!(most <= 32 && all <= 32, "{all} connections, {most} at once");
     });
 }
 
@@ -281,7 +293,7 @@ fn a_thousand_messages_do_not_open_a_thousand_connections() {
 fn a_thousand_messages_do_not_wait_for_each_other_at_a_server_that_never_answers() {
     with_server(|rig| async move {
         let mailer = rig.mailer();
-        (0..64).for_each(|_| rig.server.once("HELLO", Say::Nothing));
+        (0..1_000).for_each(|_| rig.server.once("HELLO", Say::Nothing));
         let started = rig.env.clock.elapsed();
         let send = |n: u32| {
             let mailer = Arc::clone(&mailer);

@@ -91,7 +91,7 @@ impl SmtpMailer {
         let recipient = Rcpt::new(letter.to.clone(), vec![]);
         line.command(recipient).await.map_err(|e| sorted(Stage::Recipient, &e))?;
         line.command(Data).await.map_err(|e| sorted(Stage::Content, &e))?;
-        line.message(&letter.text).await.map_err(|e| sorted(Stage::Content, &e))?;
+        line.command(&letter.wire).await.map_err(|e| sorted(Stage::Content, &e))?;
         self.connections.keep(line);
         Ok(())
     }
