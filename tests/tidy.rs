@@ -26,6 +26,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/adapters/sqlite"]),
     ("sqlx", &["src/adapters/postgres"]),
     ("rdkafka", &["src/adapters/bus/kafka"]),
+    ("lettre", &["src/adapters/mail/smtp"]),
     (
         "axum",
         &[

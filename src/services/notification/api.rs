@@ -10,8 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Notifications;
-use crate::domain::Timestamp;
+use super::store::{self, Standing};
+use super::{Notifications, model};
+use crate::domain::{OrderId, Timestamp};
 use crate::http::{Problem, Query};
 use crate::ports::mail::{MailFilter, Received};
 
@@ -20,7 +21,10 @@ const LIMIT_MAX: u32 = 1_000;
 
 /// The routes of the notification service.
 pub fn routes(notifications: Arc<Notifications>) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(mailbox)).with_state(notifications)
+    OpenApiRouter::new()
+        .routes(routes!(mailbox))
+        .routes(routes!(messages))
+        .with_state(notifications)
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -83,4 +87,63 @@ async fn mailbox(
     let messages =
         mailbox.messages(&filter).await.map_err(|e| Problem::unavailable(e.to_string()))?;
     Ok(Json(messages.into_iter().map(Into::into).collect()))
+}
+
+#[derive(Deserialize, IntoParams)]
+struct NotificationsQuery {
+    /// The order whose messages are shown.
+    #[param(value_type = String)]
+    order: OrderId,
+}
+
+/// A message as the shop knows it.
+#[derive(Serialize, ToSchema)]
+struct NotificationBody {
+    /// Names it, also in the mailbox.
+    message_id: String,
+    /// `email` or `sms`.
+    channel: String,
+    recipient: String,
+    subject: String,
+    /// `PENDING`, `SENT` or `FAILED`; the last two are final.
+    status: String,
+    /// Why it was not taken, at the last attempt.
+    reason: Option<String>,
+    /// Attempts so far.
+    attempts: i64,
+    /// When it is tried again.
+    next_attempt_at: Option<Timestamp>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Standing> for NotificationBody {
+    fn from(message: Standing) -> Self {
+        let Standing { message_id, channel, recipient, subject, status, .. } = message;
+        let Standing { reason, attempts, next_attempt_at, created_at, updated_at, .. } = message;
+        Self {
+            message_id,
+            channel,
+            recipient,
+            subject,
+            status,
+            reason,
+            attempts,
+            next_attempt_at,
+            created_at,
+            updated_at,
+        }
+    }
+}
+
+/// What became of the messages about an order.
+#[utoipa::path(get, path = "/notifications", tag = "notification", params(NotificationsQuery),
+    responses((status = 200, body = Vec<NotificationBody>), (status = 400, body = Problem)))]
+async fn messages(
+    State(notifications): State<Arc<Notifications>>,
+    Query(query): Query<NotificationsQuery>,
+) -> Result<Json<Vec<NotificationBody>>, Problem> {
+    let names = model::names_about(&query.order);
+    let standing = store::standing(&notifications.desk, &names).await?;
+    Ok(Json(standing.into_iter().map(Into::into).collect()))
 }

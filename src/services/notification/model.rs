@@ -105,7 +105,7 @@ pub fn about_order(e: &Send) -> Vec<Message> {
         let _ = writeln!(body, "If money was taken for it, it is on its way back to you.");
     }
     let message = |channel: Channel, recipient: String, subject: String, body: String| Message {
-        message_id: format!("{}.{}.{channel}@ecom", e.order_id, e.outcome.as_str().to_lowercase()),
+        message_id: name(&e.order_id, e.outcome, channel),
         order_id: Some(e.order_id.clone()),
         channel,
         recipient,
@@ -120,6 +120,16 @@ pub fn about_order(e: &Send) -> Vec<Message> {
         messages.push(message(Channel::Sms, Phone::to_string(phone), String::new(), short));
     }
     messages
+}
+
+/// The names of all messages that there can be about an order.
+pub fn names_about(order: &OrderId) -> Vec<String> {
+    let of = |outcome| Channel::ALL.iter().map(move |channel| name(order, outcome, *channel));
+    [Outcome::Fulfilled, Outcome::Cancelled].into_iter().flat_map(of).collect()
+}
+
+fn name(order: &OrderId, outcome: Outcome, channel: Channel) -> String {
+    format!("{order}.{}.{channel}@ecom", outcome.as_str().to_lowercase())
 }
 
 /// A message to the shop's own people, named by the event that it tells of.
@@ -193,6 +203,8 @@ mod tests {
         assert!(gone[0].body.contains("the card has expired"), "{}", gone[0].body);
         assert_ne!(gone[0].message_id, gone[1].message_id);
         assert!(gone.iter().all(|m| m.as_mail().is_some() || m.as_text().is_some()));
+        let names = names_about(gone[0].order_id.as_ref().unwrap());
+        assert!(done.iter().chain(&gone).all(|m| names.contains(&m.message_id)), "{names:?}");
     }
 
     #[test]

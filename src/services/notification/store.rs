@@ -17,6 +17,10 @@ const SELECT_DUE: &str =
     "select message_id, order_id, channel, recipient, subject, body, attempts, next_attempt_at
  from notifications where next_attempt_at is not null and next_attempt_at <= ?1 and owner = ?3
  order by next_attempt_at, message_id limit ?2";
+const SELECT_STANDING: &str =
+    "select message_id, channel, recipient, subject, status, reason, attempts, next_attempt_at,
+   created_at, updated_at
+ from notifications where message_id = ?1";
 const UPDATE: &str = "update notifications set status = ?2, reason = ?3, attempts = ?4,
    next_attempt_at = ?5, updated_at = ?6, owner = ?7
  where message_id = ?1 and status = 'PENDING'";
@@ -60,6 +64,41 @@ pub(super) fn insert(unit: &mut UnitOfWork, m: &Message) {
             &*unit.owner
         ],
     );
+}
+
+/// Where a message stands.
+pub(super) struct Standing {
+    pub(super) message_id: String,
+    pub(super) channel: String,
+    pub(super) recipient: String,
+    pub(super) subject: String,
+    pub(super) status: String,
+    pub(super) reason: Option<String>,
+    pub(super) attempts: i64,
+    pub(super) next_attempt_at: Option<Timestamp>,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+/// Where the messages of these names stand, as far as there are any.
+pub(super) async fn standing(desk: &Desk, names: &[String]) -> Result<Vec<Standing>, StoreError> {
+    let read = Read::each(SELECT_STANDING, names.iter().map(|name| values![name]));
+    let rows = desk.read(&[read]).await?.concat();
+    let standing = |row: &Row| {
+        Ok(Standing {
+            message_id: row.text(0)?.to_owned(),
+            channel: row.text(1)?.to_owned(),
+            recipient: row.text(2)?.to_owned(),
+            subject: row.text(3)?.to_owned(),
+            status: row.text(4)?.to_owned(),
+            reason: row.text_opt(5)?.map(str::to_owned),
+            attempts: row.int(6)?,
+            next_attempt_at: row.time_opt(7)?,
+            created_at: row.time(8)?,
+            updated_at: row.time(9)?,
+        })
+    };
+    rows.iter().map(standing).collect()
 }
 
 /// Messages to be sent, longest due first.

@@ -136,6 +136,7 @@ fn answers_are_what_the_document_says() {
             Ask::new("POST", "/products/P/stock").json(r#"{"quantity":2}"#),
             Ask::new("DELETE", "/products/P"),
             Ask::get("/mailbox"),
+            Ask::get(format!("/notifications?order={id}")),
             Ask::get("/health"),
             Ask::get("/readyz"),
             Ask::get("/openapi.json"),

@@ -3,5 +3,6 @@
 mod cancel;
 mod checkout;
 mod deadlines;
+mod mail;
 mod payment;
 mod stock;

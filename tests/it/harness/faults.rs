@@ -268,3 +268,29 @@ impl Mailer for BusyMailer {
         self.inner.send(mail).await
     }
 }
+
+/// A mail server that is down at first, and knows nobody at one domain.
+pub(crate) struct StrictMailer {
+    pub(crate) inner: Arc<dyn Mailer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Down until so much time has passed.
+    pub(crate) down: Duration,
+    pub(crate) unknown: &'static str,
+    pub(crate) asked: Arc<AtomicI64>,
+}
+
+#[async_trait]
+impl Mailer for StrictMailer {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.clock.elapsed() < self.down {
+            return Err(MailError::Later("connection refused".into()));
+        }
+        if mail.to.as_str().ends_with(self.unknown) {
+            return Err(MailError::Refused(
+                "recipient: permanent error (550): no such user".into(),
+            ));
+        }
+        self.inner.send(mail).await
+    }
+}
