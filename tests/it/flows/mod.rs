@@ -3,5 +3,6 @@
 mod cancel;
 mod checkout;
 mod deadlines;
+mod losses;
 mod payment;
 mod stock;
