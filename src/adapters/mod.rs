@@ -1,5 +1,6 @@
-//! The world, embedded: each folder holds the adapters of one port. No service and no runtime is
-//! named here, and each vendor crate in exactly one folder (`rusqlite` in [`sqlite`]).
+//! The world, embedded or on servers: each folder holds the adapters of one port, or those on one
+//! server. No service and no runtime is named here, and each vendor crate in exactly one folder
+//! (`rusqlite` in [`sqlite`], `redis` in [`redis`]).
 
 pub mod bus;
 pub mod cache;
@@ -8,6 +9,7 @@ pub mod gateway;
 pub mod holds;
 pub mod mail;
 pub mod random;
+pub mod redis;
 pub mod spawn;
 pub mod sqlite;
 pub mod store;

@@ -27,4 +27,5 @@ mod gateway;
 mod holds;
 mod journal;
 mod mail;
+mod redis;
 mod store;

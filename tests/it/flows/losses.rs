@@ -67,7 +67,7 @@ fn nobody_waits_for_holds_that_are_out_of_reach() {
         let order = t.buy("ann", "P").await;
         t.settle().await;
         assert_eq!(t.status(&order).await, "FULFILLED");
-        assert!(t.clock.elapsed() - before < Duration::from_secs(1));
+        assert!(t.clock.elapsed().saturating_sub(before) < Duration::from_secs(1));
         t.all_is_well().await;
     });
 }
@@ -184,7 +184,7 @@ fn a_checkout_goes_on_without_holds_that_stay_lost() {
         holds.lose();
         let before = t.clock.elapsed();
         let order = t.checkout("ann").await;
-        assert!(t.clock.elapsed() - before < Duration::from_secs(1));
+        assert!(t.clock.elapsed().saturating_sub(before) < Duration::from_secs(1));
         t.settle().await;
         assert_eq!(t.status(&order).await, "FULFILLED");
         t.all_is_well().await;

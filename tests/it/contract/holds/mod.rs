@@ -1,5 +1,7 @@
 //! The contract of the holds.
 
+mod rebuilding;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +12,15 @@ use ecom::events::inventory::Units;
 use ecom::ports::holds::{Correction, Held, Hold, Holds, HoldsError, Short};
 
 use super::env::{self, Env};
+use super::redis::Place;
+use rebuilding::{
+    a_rebuild_fills_only_what_is_empty, of_many_rebuilds_at_once_one_takes_effect,
+    rebuilt_holds_are_holds_like_others,
+};
 
 suite! {
-    in_memory: super::in_memory;
+    in_memory: super::in_memory,
+    on_redis: super::on_redis;
     {
         nothing_is_answered_before_the_first_rebuild,
         all_lines_are_held_or_none,
@@ -37,12 +45,21 @@ suite! {
     }
 }
 
-const T0: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-const TTL: Duration = Duration::from_secs(180);
+pub(super) const T0: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+pub(super) const TTL: Duration = Duration::from_secs(180);
 const MS: Duration = Duration::from_millis(1);
 
 fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
     env::simulated(|env| case(Rig { holds: Arc::new(MemoryHolds::default()), env }));
+}
+
+fn on_redis<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
+    let Some(place) = Place::on_the_server() else { return };
+    env::live(|env| async move {
+        let holds = Arc::new(place.holds(&env));
+        case(Rig { holds, env }).await;
+        place.clear().await;
+    });
 }
 
 /// Holds that have lost everything. They are told the time with every call.
@@ -78,15 +95,15 @@ impl Rig {
     }
 }
 
-fn order(name: &str) -> OrderId {
+pub(super) fn order(name: &str) -> OrderId {
     format!("ORD-{name}").parse().unwrap()
 }
 
-fn product(name: &str) -> ProductId {
+pub(super) fn product(name: &str) -> ProductId {
     name.parse().unwrap()
 }
 
-fn units(units: &[(&str, u32)]) -> Vec<Units> {
+pub(super) fn units(units: &[(&str, u32)]) -> Vec<Units> {
     let one = |(name, quantity): &(&str, u32)| Units {
         product_id: product(name),
         quantity: Quantity::new(*quantity).unwrap(),
@@ -94,7 +111,7 @@ fn units(units: &[(&str, u32)]) -> Vec<Units> {
     units.iter().map(one).collect()
 }
 
-fn hold(name: &str, lines: &[(&str, u32)], expires_at: Timestamp) -> Hold {
+pub(super) fn hold(name: &str, lines: &[(&str, u32)], expires_at: Timestamp) -> Hold {
     Hold { order_id: order(name), units: units(lines), expires_at, rank: 1 }
 }
 
@@ -298,57 +315,6 @@ async fn stock_is_corrected_only_where_it_is_as_it_was_seen(rig: Rig) {
     rig.holds.correct(&[correction("P", 5, -1), correction("X", 1, 2)]).await.unwrap();
     assert_eq!(rig.levels().await[1..], [level("P", -1, 2), level("Q", 8, 0)]);
     assert_eq!(rig.hold("b", &[("P", 1)]).await, short(&[("P", 0)]));
-}
-
-async fn a_rebuild_fills_only_what_is_empty(rig: Rig) {
-    rig.stock(&[("P", 5), ("Q", 5)]).await;
-    rig.hold("a", &[("P", 3)]).await.unwrap();
-    rig.holds.adjust(&[(product("Q"), -1)]).await.unwrap();
-    let live = [hold("b", &[("P", 2)], T0 + TTL)];
-    rig.holds.rebuild(&[(product("P"), 9), (product("R"), 1)], &live).await.unwrap();
-    assert_eq!(rig.levels().await, [level("P", 5, 3), level("Q", 4, 0)], "as before");
-    assert_eq!(rig.holds.expire(T0 + TTL).await.unwrap(), 1);
-    rig.holds.rebuild(&[(product("P"), 9)], &[]).await.unwrap();
-    assert_eq!(
-        rig.levels().await,
-        [level("P", 5, 0), level("Q", 4, 0)],
-        "nothing held is not lost"
-    );
-}
-
-async fn rebuilt_holds_are_holds_like_others(rig: Rig) {
-    let live = [
-        hold("a", &[("P", 2)], T0 + TTL),
-        hold("b", &[("P", 1), ("R", 1)], T0 + TTL),
-        hold("c", &[("N", 1)], T0 + TTL),
-    ];
-    rig.holds.rebuild(&[(product("P"), 4), (product("R"), 1)], &live).await.unwrap();
-    assert_eq!(rig.levels().await, [level("N", 0, 1), level("P", 4, 3), level("R", 1, 1)]);
-    rig.release("b").await;
-    assert_eq!(rig.hold("d", &[("P", 2), ("R", 1)]).await, Ok(()));
-    assert_eq!(rig.hold("a", &[("P", 2)]).await, Ok(()), "its own units are free for it");
-    rig.holds.consume(&[(order("c"), vec![])]).await.unwrap();
-    assert_eq!(rig.holds.expire(T0 + TTL).await.unwrap(), 2, "they lapse");
-    assert_eq!(rig.levels().await, [level("N", 0, 0), level("P", 4, 0), level("R", 1, 0)]);
-}
-
-async fn of_many_rebuilds_at_once_one_takes_effect(rig: Rig) {
-    let rebuild = |stock: i64| {
-        let holds = Arc::clone(&rig.holds);
-        async move {
-            let live = [hold(&format!("of-{stock}"), &[("P", 1)], T0 + TTL)];
-            holds.rebuild(&[(product("P"), stock)], &live).await.unwrap();
-            let taken = hold(&format!("by-{stock}"), &[("P", 1)], T0 + TTL);
-            holds.hold(&[taken], T0).await.unwrap()
-        }
-    };
-    let held = rig.env.at_once((10..20).map(rebuild)).await;
-    let held = held.concat().into_iter().filter(Result::is_ok).count() as i64;
-    let levels = rig.levels().await;
-    let [(_, stock, held_now)] = levels.as_slice() else { panic!("{levels:?}") };
-    assert!((10..20).contains(stock), "one of them filled it: {levels:?}");
-    assert_eq!(*held_now, held + 1, "what was held meanwhile is still held");
-    assert_eq!(held, (*stock - 1).min(10));
 }
 
 async fn a_placed_orders_hold_is_not_taken_away_by_its_cart(rig: Rig) {
