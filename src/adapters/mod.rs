@@ -9,6 +9,7 @@ pub mod holds;
 pub mod mail;
 pub mod postgres;
 pub mod random;
+pub mod redis;
 pub mod spawn;
 pub mod sqlite;
 pub mod store;

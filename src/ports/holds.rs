@@ -49,10 +49,21 @@ pub struct HoldLevel {
     pub held: i64,
 }
 
+/// A product's durable stock, put right where the holds have it wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// The product.
+    pub product_id: ProductId,
+    /// What the holds said when it was found to be wrong.
+    pub seen: i64,
+    /// What is right.
+    pub stock: i64,
+}
+
 /// Why holds could not be worked on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HoldsError {
-    /// Empty after a loss: the inventory rebuilds it.
+    /// Empty after a loss: the inventory rebuilds them.
     #[error("holds are being rebuilt")]
     NotReady,
     /// Cannot be reached.
@@ -67,7 +78,8 @@ impl HoldsError {
     }
 }
 
-/// Holds on stock. Every verb takes many at once: one round trip, and each item whole or not at all.
+/// Holds on stock, which several processes may share. Every verb takes many at once: one round trip,
+/// and each item whole or not at all.
 #[async_trait]
 pub trait Holds: Send + Sync {
     /// Takes or renews each hold in order; a live hold of the same order is replaced if all units
@@ -87,7 +99,13 @@ pub trait Holds: Send + Sync {
     /// Ends the holds that have lapsed by `now`; how many.
     async fn expire(&self, now: Timestamp) -> Result<u64, HoldsError>;
 
-    /// Starts over from the durable stock and the holds that still live; all else is forgotten.
+    /// Corrects the durable stock of products, each only where it is still what was seen: of several
+    /// who see the same difference, the first one takes it away.
+    async fn correct(&self, corrections: &[Correction]) -> Result<(), HoldsError>;
+
+    /// Fills holds that are empty, from the durable stock and the holds that still live, in one step.
+    /// Where they are filled already it does nothing: of several that find them empty at the same
+    /// time the first one fills them, and what was held since then stays held.
     async fn rebuild(&self, stock: &[(ProductId, i64)], live: &[Hold]) -> Result<(), HoldsError>;
 
     /// Every product's level, by product.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::{OrderId, ProductId, Timestamp};
 use crate::events::inventory::Units;
-use crate::ports::holds::{Held, Hold, HoldLevel, Holds, HoldsError, Short};
+use crate::ports::holds::{Correction, Held, Hold, HoldLevel, Holds, HoldsError, Short};
 
 /// Holds in memory; empty, and not ready, until the inventory has rebuilt them.
 #[derive(Default)]
@@ -130,17 +130,30 @@ impl Holds for MemoryHolds {
         })
     }
 
+    async fn correct(&self, corrections: &[Correction]) -> Result<(), HoldsError> {
+        self.with(|state| {
+            for Correction { product_id, seen, stock } in corrections {
+                let known = state.levels.get(product_id).map_or(0, |level| level.stock);
+                if known == *seen {
+                    state.levels.entry(product_id.clone()).or_default().stock = *stock;
+                }
+            }
+        })
+    }
+
     async fn expire(&self, now: Timestamp) -> Result<u64, HoldsError> {
         self.with(|state| state.expire(now))
     }
 
     async fn rebuild(&self, stock: &[(ProductId, i64)], live: &[Hold]) -> Result<(), HoldsError> {
-        let mut state = State::default();
-        for (product, units) in stock {
-            state.levels.insert(product.clone(), Level { stock: *units, held: 0 });
-        }
-        live.iter().for_each(|hold| state.take(hold.clone()));
-        *self.lock() = Some(state);
+        self.lock().get_or_insert_with(|| {
+            let mut state = State::default();
+            for (product, units) in stock {
+                state.levels.insert(product.clone(), Level { stock: *units, held: 0 });
+            }
+            live.iter().for_each(|hold| state.take(hold.clone()));
+            state
+        });
         Ok(())
     }
 

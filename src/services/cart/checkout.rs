@@ -1,5 +1,11 @@
 //! Checkout: hold the stock, then turn the cart into an order in one transaction. Whoever tries with
 //! the same cart (two tabs, a double click, a retry after a crash) gets the same order.
+//!
+//! Holds are soft. Without them an order is taken all the same, and the inventory finds out whether its
+//! units are there: that costs a refund where they are not, and never sells a unit twice. The charge
+//! keeps to the same end as with a hold.
+
+use std::time::Duration;
 
 use super::copy::CartView;
 use super::model::Cart;
@@ -8,8 +14,13 @@ use crate::domain::{Email, OrderId, Phone, Timestamp, UserId};
 use crate::events::inventory::Units;
 use crate::events::{Event, cart};
 use crate::ports::StoreError;
-use crate::ports::holds::Hold;
+use crate::ports::holds::{Held, Hold, HoldsError};
 use crate::services::UnitOfWork;
+
+/// How often holds that are being rebuilt are waited for: a rebuild takes one reading of the rows.
+const REBUILD_WAITS: usize = 4;
+/// How long each time.
+const REBUILD_WAIT: Duration = Duration::from_millis(50);
 
 /// How the shopper wants to hear of the order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,12 +165,30 @@ impl Carts {
             expires_at: e.hold_expires_at,
             rank,
         };
-        let held = self.holds.hold(std::slice::from_ref(&hold), now).await;
-        let held = held.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        match held.into_iter().next() {
-            Some(Ok(())) => Ok(()),
-            Some(Err(short)) => Err(Refusal::Short(short).into()),
-            None => Err(StoreError::Broken("holds gave no answer".into()).into()),
+        match self.try_hold(&hold, now).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(short)) => Err(Refusal::Short(short).into()),
+            Err(error) => {
+                tracing::warn!(%error, order_id = %hold.order_id, "checked out without a hold");
+                Ok(())
+            }
+        }
+    }
+
+    async fn try_hold(&self, hold: &Hold, now: Timestamp) -> Result<Held, HoldsError> {
+        let mut waits = 0;
+        loop {
+            match self.holds.hold(std::slice::from_ref(hold), now).await {
+                Ok(held) => {
+                    let none = || HoldsError::Unavailable("no answer for a hold".into());
+                    return held.into_iter().next().ok_or_else(none);
+                }
+                Err(HoldsError::NotReady) if waits < REBUILD_WAITS => {
+                    waits += 1;
+                    self.desk.clock.sleep(REBUILD_WAIT).await;
+                }
+                Err(e) => return Err(e),
+            }
         }
     }
 }

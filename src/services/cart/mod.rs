@@ -18,17 +18,20 @@ use crate::ports::lookup::{CatalogEntry, CheckoutEntry};
 use crate::ports::{Cache, CatalogLookup, CheckoutLookup, Holds, StoreError};
 pub use checkout::{CheckedOut, Contact, Remember};
 pub use copy::CartView;
+use copy::Copies;
 use model::{Cart, PriceTag};
 
 /// How often a change is decided again because the cart changed meanwhile.
 const TRIES: usize = 20;
 /// Expired carts deleted in one unit of work.
 const SWEEP_MAX: u32 = 500;
+/// Copies brought up to date in one sweep.
+const CATCH_UP_MAX: usize = 1_000;
 
 /// The cart service.
 pub struct Carts {
     desk: Desk,
-    cache: Arc<dyn Cache>,
+    copies: Copies,
     holds: Arc<dyn Holds>,
     catalog: Arc<dyn CatalogLookup>,
 }
@@ -90,15 +93,13 @@ impl Carts {
         holds: Arc<dyn Holds>,
         catalog: Arc<dyn CatalogLookup>,
     ) -> Self {
-        Self { desk, cache, holds, catalog }
+        Self { desk, copies: Copies::new(cache), holds, catalog }
     }
 
     /// A user's cart: the copy if there is one, else the row.
     pub async fn view(&self, user: &UserId) -> Result<CartView, StoreError> {
-        match copy::read(self.cache.as_ref(), user).await {
-            Ok(Some(view)) => return Ok(view),
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "cart read from the store"),
+        if let Some(view) = self.copies.read(user).await {
+            return Ok(view);
         }
         let cart = store::load(&self.desk, user, self.desk.clock.now()).await?;
         if cart.version > 0 {
@@ -226,10 +227,21 @@ impl Carts {
     }
 
     async fn refresh_copy(&self, cart: &Cart) {
-        let now = self.desk.clock.now();
-        if let Err(error) = copy::write(self.cache.as_ref(), cart, now).await {
-            tracing::debug!(%error, user_id = %cart.user_id, "cart not cached");
+        self.copies.refresh(cart, self.desk.clock.now()).await;
+    }
+
+    /// Brings copies up to date that are behind, until one cannot be.
+    async fn catch_up(&self) -> Result<(), StoreError> {
+        for user in self.copies.behind(CATCH_UP_MAX) {
+            let now = self.desk.clock.now();
+            let cart = store::load(&self.desk, &user, now).await?;
+            if cart.version == 0 {
+                self.copies.forget(&user);
+            } else if !self.copies.refresh(&cart, now).await {
+                break;
+            }
         }
+        Ok(())
     }
 
     /// What a product costs, if `shown` is a price that may have been shown. What the cart has not
@@ -353,6 +365,7 @@ impl Service for Carts {
     }
 
     async fn sweep(&self, unit: &mut UnitOfWork) -> Result<bool, Failure> {
+        self.catch_up().await?;
         Ok(store::expire(&self.desk, unit, SWEEP_MAX).await?)
     }
 }

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod model;
 mod reconcile;
+mod soft;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +16,10 @@ use super::{Desk, Failure, Incoming, Mutant, Service, UnitOfWork};
 use crate::domain::{EventId, Line, OrderId, ProductId, Timestamp};
 use crate::events::inventory::{self, Units};
 use crate::events::{Event, Topic, catalog, order};
-use crate::ports::StoreError;
 use crate::ports::holds::{Hold, Holds};
+use crate::ports::{HoldsError, StoreError};
 use model::{Fall, HoldRow, HoldState, Movement, Product, Shelf, Tracked, units_of};
+use soft::{FollowUp, SoftHolds};
 
 /// A reservation takes its hold along for this long, past any commit.
 const RESERVING_TTL: Duration = Duration::from_secs(60);
@@ -25,22 +27,16 @@ const RESERVING_TTL: Duration = Duration::from_secs(60);
 /// The inventory service.
 pub struct Inventory {
     desk: Desk,
-    holds: Arc<dyn Holds>,
+    soft: SoftHolds,
     drifts: reconcile::Drifts,
-}
-
-/// What must follow in the holds once a batch is committed.
-#[derive(Default)]
-struct FollowUp {
-    consumed: Vec<(OrderId, Vec<Units>)>,
-    released: Vec<OrderId>,
-    adjusted: Vec<(ProductId, i64)>,
 }
 
 impl Inventory {
     /// The service at `desk`; `holds` is shared with the cart.
     pub fn new(desk: Desk, holds: Arc<dyn Holds>) -> Self {
-        Self { desk, holds, drifts: reconcile::Drifts::default() }
+        let (store, clock) = (Arc::clone(&desk.store), Arc::clone(&desk.clock));
+        let soft = SoftHolds { holds, store, clock };
+        Self { desk, soft, drifts: reconcile::Drifts::default() }
     }
 
     /// One product, as on the shelf.
@@ -54,7 +50,8 @@ impl Inventory {
     }
 
     /// Takes or renews the holds of all paid orders in the batch, in order. An order whose hold still
-    /// lives keeps its units; one whose hold lapsed gets units that nobody holds, or none.
+    /// lives keeps its units; one whose hold lapsed gets units that nobody holds, or none. Without
+    /// holds, every order may try the durable stock.
     async fn acquire(
         &self,
         shelf: &Shelf,
@@ -76,8 +73,8 @@ impl Inventory {
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let held = self.holds.hold(&wanted, now).await?;
-        Ok(wanted.into_iter().zip(held).map(|(hold, held)| (hold.order_id, held.is_ok())).collect())
+        let held = self.soft.hold(&wanted, now).await?;
+        Ok(wanted.into_iter().zip(held).map(|(hold, held)| (hold.order_id, held)).collect())
     }
 
     fn created(shelf: &mut Shelf, e: &order::Created, now: Timestamp) {
@@ -230,21 +227,6 @@ impl Inventory {
             unit.emit(None, &event);
         }
     }
-
-    /// What is done in the holds after the commit: lost in a crash, and then put right by rebuilding
-    /// or reconciling.
-    fn follow_up(&self, unit: &mut UnitOfWork, follow: FollowUp) {
-        let holds = Arc::clone(&self.holds);
-        unit.afterwards(Box::pin(async move {
-            let FollowUp { consumed, released, adjusted } = follow;
-            let consumed = holds.consume(&consumed).await;
-            let released = holds.release(&released).await;
-            let adjusted = holds.adjust(&adjusted).await;
-            for error in [consumed, released, adjusted].into_iter().filter_map(Result::err) {
-                tracing::warn!(%error, "holds are behind the stock until they are reconciled");
-            }
-        }));
-    }
 }
 
 /// The order's row, made from its lines if `order.created` has not been seen yet.
@@ -310,8 +292,10 @@ impl Service for Inventory {
     }
 
     async fn start(&self) -> Result<(), Failure> {
-        let (stock, live) = store::durable_holds(&self.desk, self.desk.clock.now()).await?;
-        Ok(self.holds.rebuild(&stock, &live).await?)
+        if let Err(error) = self.soft.fill().await? {
+            tracing::warn!(%error, "holds not filled; done without until they are there");
+        }
+        Ok(())
     }
 
     async fn handle(&self, unit: &mut UnitOfWork, events: &[Incoming]) -> Result<(), Failure> {
@@ -339,12 +323,17 @@ impl Service for Inventory {
         }
         self.tell_falls(unit, &shelf);
         store::save(unit, &shelf);
-        self.follow_up(unit, follow);
+        let soft = self.soft.clone();
+        unit.afterwards(Box::pin(async move { soft.follow(follow).await }));
         Ok(())
     }
 
     async fn sweep(&self, unit: &mut UnitOfWork) -> Result<bool, Failure> {
-        self.holds.expire(unit.now).await?;
+        match self.soft.holds.expire(unit.now).await {
+            Ok(_) => {}
+            Err(HoldsError::NotReady) => self.start().await?,
+            Err(e) => return Err(e.into()),
+        }
         reconcile::reconcile(self, unit.now).await?;
         Ok(false)
     }

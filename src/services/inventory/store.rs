@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::model::{HoldRow, HoldState, Movement, OnShelf, Product, Shelf, Tracked};
 use crate::domain::{EventId, Money, OrderId, ProductId, Timestamp};
 use crate::ports::holds::Hold;
-use crate::ports::store::{Read, Row, StoreError};
+use crate::ports::store::{Read, Row, Store, StoreError};
 use crate::services::{Desk, UnitOfWork};
 use crate::values;
 
@@ -201,11 +201,11 @@ pub(super) async fn listed(
 
 /// What holds are rebuilt from: every product's stock, and the holds that still live.
 pub(super) async fn durable_holds(
-    desk: &Desk,
+    store: &dyn Store,
     now: Timestamp,
 ) -> Result<(Vec<(ProductId, i64)>, Vec<Hold>), StoreError> {
     let reads = [Read::new(SELECT_STOCK, vec![]), Read::new(SELECT_LIVE, values![now])];
-    let results = desk.read(&reads).await?;
+    let results = store.read(&reads).await?;
     let stock = results[0].iter().map(|row| Ok((row.parsed(0)?, row.int(1)?)));
     let live = results[1].iter().map(|row| {
         let HoldRow { order_id, units, expires_at, .. } = hold(row)?;

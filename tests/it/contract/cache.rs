@@ -10,9 +10,11 @@ use ecom::adapters::cache::MemoryCache;
 use ecom::ports::Cache;
 
 use super::env::{self, Env, let_others_run};
+use super::redis::Place;
 
 suite! {
-    in_memory: super::in_memory;
+    in_memory: super::in_memory,
+    on_redis: super::on_redis;
     {
         what_was_set_is_found_until_it_is_deleted,
         bytes_are_kept_exactly,
@@ -35,6 +37,17 @@ fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
     env::simulated(|env| {
         let cache = Arc::new(MemoryCache::new(Arc::clone(&env.clock)));
         case(Rig { cache, env })
+    });
+}
+
+fn on_redis<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
+    let Some(place) = Place::on_the_server() else { return };
+    env::live(|env| async move {
+        // A busy machine is late by more than the usual tick.
+        let env = Env { tick: Duration::from_millis(100), ..env };
+        let cache = Arc::new(place.cache(&env));
+        case(Rig { cache, env }).await;
+        place.clear().await;
     });
 }
 

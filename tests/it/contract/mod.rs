@@ -28,6 +28,7 @@ mod holds;
 mod inbox;
 mod journal;
 mod mail;
+mod redis;
 mod scripted;
 mod sms;
 mod smtp;

@@ -3,6 +3,7 @@
 mod cancel;
 mod checkout;
 mod deadlines;
+mod losses;
 mod mail;
 mod payment;
 mod stock;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ecom::ports::Holds;
 use futures::future::join;
 use serde_json::json;
 
 use crate::harness::faults::TestGateway;
+use crate::harness::remote::RemoteHolds;
 use crate::harness::{settings, shop, shop_with};
 
 #[test]
@@ -35,17 +37,19 @@ fn two_shoppers_racing_for_the_last_unit_get_one() {
 fn two_handlers_racing_for_the_last_unit_reserve_it_once() {
     // Holds are lost, so that both orders come through to the reservation.
     for seed in 0..30 {
+        let (holds, all) = (RemoteHolds::new(), settings(&[]));
+        let ports = Arc::clone(&holds);
         shop_with(
-            &settings(&[]),
+            &all,
             seed,
-            |ports, _| ports,
+            |others, _| ecom::app::Ports { holds: ports, ..others },
             |t| async move {
                 t.product("P", "5.00", 1).await;
                 t.add("ann", "P", 1).await;
                 t.add("bob", "P", 1).await;
                 let a = t.checkout("ann").await;
-                let stock = [("P".parse().unwrap(), 1)];
-                t.embedded.ports.holds.rebuild(&stock, &[]).await.unwrap();
+                holds.lose();
+                holds.rebuild(&[("P".parse().unwrap(), 1)], &[]).await.unwrap();
                 let b = t.try_checkout("bob").await;
                 t.settle().await;
                 let fulfilled =
@@ -121,26 +125,6 @@ fn a_lapsed_hold_is_renewed_where_the_units_are_still_free() {
             let order = t.buy("ann", "P").await;
             t.settle().await;
             assert_eq!(t.status(&order).await, "FULFILLED");
-            t.all_is_well().await;
-        },
-    );
-}
-
-#[test]
-fn lost_holds_are_rebuilt_from_stock_and_live_rows() {
-    shop_with(
-        &settings(&[]),
-        1,
-        |ports, _| slow_gateway(ports),
-        |t| async move {
-            t.product("P", "5.00", 3).await;
-            t.buy("ann", "P").await;
-            t.pass(1).await; // the inventory has noted the hold by now
-            let service: &dyn ecom::services::Service = t.shop.services.inventory.as_ref();
-            t.embedded.ports.holds.rebuild(&[], &[]).await.unwrap();
-            service.start().await.unwrap();
-            let levels = t.embedded.ports.holds.levels().await.unwrap();
-            assert_eq!((levels[0].stock, levels[0].held), (3, 1));
             t.all_is_well().await;
         },
     );

@@ -1,5 +1,7 @@
 //! The contract of the holds.
 
+mod rebuilding;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +9,18 @@ use std::time::Duration;
 use ecom::adapters::holds::MemoryHolds;
 use ecom::domain::{OrderId, ProductId, Quantity, Timestamp};
 use ecom::events::inventory::Units;
-use ecom::ports::holds::{Held, Hold, Holds, HoldsError, Short};
+use ecom::ports::holds::{Correction, Held, Hold, Holds, HoldsError, Short};
 
 use super::env::{self, Env};
+use super::redis::Place;
+use rebuilding::{
+    a_rebuild_fills_only_what_is_empty, of_many_rebuilds_at_once_one_takes_effect,
+    rebuilt_holds_are_holds_like_others,
+};
 
 suite! {
-    in_memory: super::in_memory;
+    in_memory: super::in_memory,
+    on_redis: super::on_redis;
     {
         nothing_is_answered_before_the_first_rebuild,
         all_lines_are_held_or_none,
@@ -28,16 +36,30 @@ suite! {
         releasing_gives_back_once,
         consuming_shrinks_the_stock_and_ends_the_hold,
         stock_is_adjusted_by_what_came_and_went,
-        a_rebuild_starts_over,
+        stock_is_corrected_only_where_it_is_as_it_was_seen,
+        a_rebuild_fills_only_what_is_empty,
+        rebuilt_holds_are_holds_like_others,
+        of_many_rebuilds_at_once_one_takes_effect,
+        a_placed_orders_hold_is_not_taken_away_by_its_cart,
+        many_items_are_worked_on_in_one_call,
     }
 }
 
-const T0: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-const TTL: Duration = Duration::from_secs(180);
+pub(super) const T0: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+pub(super) const TTL: Duration = Duration::from_secs(180);
 const MS: Duration = Duration::from_millis(1);
 
 fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
     env::simulated(|env| case(Rig { holds: Arc::new(MemoryHolds::default()), env }));
+}
+
+fn on_redis<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
+    let Some(place) = Place::on_the_server() else { return };
+    env::live(|env| async move {
+        let holds = Arc::new(place.holds(&env));
+        case(Rig { holds, env }).await;
+        place.clear().await;
+    });
 }
 
 /// Holds that have lost everything. They are told the time with every call.
@@ -73,15 +95,15 @@ impl Rig {
     }
 }
 
-fn order(name: &str) -> OrderId {
+pub(super) fn order(name: &str) -> OrderId {
     format!("ORD-{name}").parse().unwrap()
 }
 
-fn product(name: &str) -> ProductId {
+pub(super) fn product(name: &str) -> ProductId {
     name.parse().unwrap()
 }
 
-fn units(units: &[(&str, u32)]) -> Vec<Units> {
+pub(super) fn units(units: &[(&str, u32)]) -> Vec<Units> {
     let one = |(name, quantity): &(&str, u32)| Units {
         product_id: product(name),
         quantity: Quantity::new(*quantity).unwrap(),
@@ -89,8 +111,12 @@ fn units(units: &[(&str, u32)]) -> Vec<Units> {
     units.iter().map(one).collect()
 }
 
-fn hold(name: &str, lines: &[(&str, u32)], expires_at: Timestamp) -> Hold {
+pub(super) fn hold(name: &str, lines: &[(&str, u32)], expires_at: Timestamp) -> Hold {
     Hold { order_id: order(name), units: units(lines), expires_at, rank: 1 }
+}
+
+fn correction(name: &str, seen: i64, stock: i64) -> Correction {
+    Correction { product_id: product(name), seen, stock }
 }
 
 fn short(lines: &[(&str, u64)]) -> Held {
@@ -112,6 +138,7 @@ async fn nothing_is_answered_before_the_first_rebuild(rig: Rig) {
         holds.consume(&[(order("a"), units(&[("P", 1)]))]).await,
         holds.release(&[order("a")]).await,
         holds.adjust(&[(product("P"), 1)]).await,
+        holds.correct(&[correction("P", 0, 1)]).await,
         holds.expire(T0).await.map(drop),
         holds.levels().await.map(drop),
     ];
@@ -277,16 +304,63 @@ async fn stock_is_adjusted_by_what_came_and_went(rig: Rig) {
     assert_eq!(rig.hold("c", &[("P", 1)]).await, short(&[("P", 0)]));
 }
 
-async fn a_rebuild_starts_over(rig: Rig) {
-    rig.stock(&[("P", 5), ("Q", 5)]).await;
-    rig.hold("gone", &[("P", 5), ("Q", 5)]).await.unwrap();
-    let live = [hold("a", &[("P", 2)], T0 + TTL), hold("b", &[("P", 1), ("R", 1)], T0 + TTL)];
-    rig.holds.rebuild(&[(product("P"), 4), (product("R"), 1)], &live).await.unwrap();
-    assert_eq!(rig.levels().await, [level("P", 4, 3), level("R", 1, 1)]);
-    rig.release("gone").await;
-    assert_eq!(rig.levels().await, [level("P", 4, 3), level("R", 1, 1)]);
-    rig.release("b").await;
-    assert_eq!(rig.hold("c", &[("P", 2), ("R", 1)]).await, Ok(()));
-    assert_eq!(rig.holds.expire(T0 + TTL).await.unwrap(), 2, "rebuilt holds lapse like others");
-    assert_eq!(rig.levels().await, [level("P", 4, 0), level("R", 1, 0)]);
+async fn stock_is_corrected_only_where_it_is_as_it_was_seen(rig: Rig) {
+    rig.stock(&[("P", 8), ("Q", 8)]).await;
+    rig.hold("a", &[("P", 2)]).await.unwrap();
+    let seen = [correction("P", 8, 5), correction("Q", 7, 5), correction("N", 0, 3)];
+    for _ in 0..2 {
+        rig.holds.correct(&seen).await.unwrap();
+        assert_eq!(rig.levels().await, [level("N", 3, 0), level("P", 5, 2), level("Q", 8, 0)]);
+    }
+    rig.holds.correct(&[correction("P", 5, -1), correction("X", 1, 2)]).await.unwrap();
+    assert_eq!(rig.levels().await[1..], [level("P", -1, 2), level("Q", 8, 0)]);
+    assert_eq!(rig.hold("b", &[("P", 1)]).await, short(&[("P", 0)]));
+}
+
+async fn a_placed_orders_hold_is_not_taken_away_by_its_cart(rig: Rig) {
+    rig.stock(&[("P", 5)]).await;
+    let ranked = |rank, units| Hold { rank, ..hold("a", &[("P", units)], T0 + TTL) };
+    let ranks = [-1, 1, 2, i64::MAX - 1, Hold::FINAL];
+    for (units, rank) in (1..).zip(ranks) {
+        rig.holds.hold(&[ranked(rank, units)], T0).await.unwrap().remove(0).unwrap();
+        assert_eq!(rig.levels().await, [level("P", 5, i64::from(units))], "a higher rank");
+    }
+    for rank in [i64::MIN, 1, 10, i64::MAX - 1] {
+        let held = rig.holds.hold(&[ranked(rank, 1)], T0).await.unwrap();
+        assert_eq!(held, [Ok(())], "who asks will find out");
+        assert_eq!(rig.levels().await, [level("P", 5, 5)], "rank {rank} takes nothing away");
+    }
+    rig.holds.hold(&[ranked(Hold::FINAL, 2)], T0).await.unwrap().remove(0).unwrap();
+    assert_eq!(rig.levels().await, [level("P", 5, 2)], "the same rank");
+}
+
+async fn many_items_are_worked_on_in_one_call(rig: Rig) {
+    const MANY: usize = 12_000;
+    let product_of = |n: usize| product(&format!("P-{n:05}"));
+    let stock: Vec<_> = (0..MANY).map(|n| (product_of(n), 2)).collect();
+    let one = |stem: &str, n: usize| Hold {
+        order_id: order(&format!("{stem}-{n}")),
+        units: vec![Units { product_id: product_of(n), quantity: Quantity::ONE }],
+        expires_at: T0 + TTL,
+        rank: 1,
+    };
+    let live: Vec<_> = (0..MANY).map(|n| one("live", n)).collect();
+    rig.holds.rebuild(&stock, &live).await.unwrap();
+    let wanted: Vec<_> = (0..MANY).map(|n| one("new", n)).chain([one("late", 0)]).collect();
+    let held = rig.holds.hold(&wanted, T0).await.unwrap();
+    assert_eq!(held.len(), MANY + 1);
+    assert!(held[..MANY].iter().all(Result::is_ok));
+    assert!(held[MANY].is_err(), "in order: the last one came too late");
+    let released: Vec<_> = live.iter().map(|hold| hold.order_id.clone()).collect();
+    rig.holds.release(&released).await.unwrap();
+    let consumed: Vec<_> =
+        wanted[..MANY / 2].iter().map(|hold| (hold.order_id.clone(), hold.units.clone())).collect();
+    rig.holds.consume(&consumed).await.unwrap();
+    let changes: Vec<_> = (0..MANY).map(|n| (product_of(n), 1)).collect();
+    rig.holds.adjust(&changes).await.unwrap();
+    let levels = rig.levels().await;
+    assert_eq!(levels.len(), MANY);
+    assert!(levels[..MANY / 2].iter().all(|(_, stock, held)| (*stock, *held) == (2, 0)));
+    assert!(levels[MANY / 2..].iter().all(|(_, stock, held)| (*stock, *held) == (3, 1)));
+    assert_eq!(rig.holds.expire(T0 + TTL).await.unwrap(), (MANY / 2) as u64);
 }
