@@ -9,8 +9,10 @@ use super::ports::Others;
 use super::{DataFolder, Embedded, Ports, Role, Settings};
 use crate::adapters::bus::KafkaBus;
 use crate::adapters::bus::kafka::{KafkaOptions, Security};
+use crate::adapters::mail::{BadAddress, HttpInbox, SmsByMail, SmtpMailer, WebhookSms};
 use crate::adapters::postgres::{PostgresNotices, PostgresOptions, PostgresStore, Schema};
-use crate::ports::{BusError, Clock, StoreError};
+use crate::adapters::redis::{RedisCache, RedisHolds, RedisLink};
+use crate::ports::{BusError, Clock, Mailbox, Mailer, Sms, StoreError};
 
 /// A server that cannot be used as it is: what, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,9 +81,56 @@ impl Backends {
             ports.others = Some(Others { instance: instance(settings), notices });
             ports.store = Arc::new(store);
         }
+        if !settings.redis.url.is_empty() {
+            let link = redis(settings, Arc::clone(&ports.clock)).await?;
+            let dice = ports.randomness.stream("redis");
+            ports.cache = Arc::new(RedisCache::new(link.clone()));
+            ports.holds = Arc::new(RedisHolds::new(link, dice));
+        }
+        mail(settings, &mut ports)?;
         ports.one_journal = own_log && own_store;
         Ok(Self { ports, embedded, own_log })
     }
+}
+
+async fn redis(settings: &Settings, clock: Arc<dyn Clock>) -> Result<RedisLink, NotUsable> {
+    let redis = &settings.redis;
+    let link = RedisLink::connect(&redis.url, &redis.prefix, redis.timeout.0, clock);
+    let link = link.map_err(|e| NotUsable(e.to_string()))?;
+    link.ping().await.map_err(|e| NotUsable(e.to_string()))?;
+    Ok(link)
+}
+
+/// A mail server need not be there yet: messages wait for it.
+fn mail(settings: &Settings, ports: &mut Ports) -> Result<(), NotUsable> {
+    let wrong = |e: BadAddress| NotUsable(e.to_string());
+    let (smtp, clock) = (&settings.smtp, || Arc::clone(&ports.clock));
+    let mut sms = None;
+    if !settings.sms.url.is_empty() {
+        let webhook = WebhookSms::new(&settings.sms.url, clock()).map_err(wrong)?;
+        sms = Some(Arc::new(webhook) as Arc<dyn Sms>);
+    }
+    if !smtp.url.is_empty() {
+        let mailer = SmtpMailer::new(&smtp.url, &smtp.from, clock()).map_err(wrong)?;
+        let mailer = Arc::new(mailer) as Arc<dyn Mailer>;
+        sms.get_or_insert_with(|| Arc::new(SmsByMail::new(Arc::clone(&mailer))));
+        ports.mailbox = inbox(settings, clock())?;
+        ports.mailer = mailer;
+    }
+    ports.sms = sms.unwrap_or_else(|| Arc::clone(&ports.sms));
+    Ok(())
+}
+
+/// The mailbox of the mail server, where the settings say how to look into it.
+pub fn inbox(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn Mailbox>>, NotUsable> {
+    if settings.smtp.inbox.is_empty() {
+        return Ok(None);
+    }
+    let inbox = HttpInbox::at(&settings.smtp.inbox, clock);
+    Ok(Some(Arc::new(inbox.map_err(|e| NotUsable(e.to_string()))?)))
 }
 
 /// The event bus on the Kafka that the settings name.

@@ -45,6 +45,9 @@ impl Remains {
             let store = backends::postgres(settings, false, Arc::clone(&clock)).await?;
             remains.shop = Arc::new(store);
         }
+        if !settings.smtp.url.is_empty() {
+            remains.inbox = backends::inbox(settings, Arc::clone(&clock))?;
+        }
         if !settings.kafka.bootstrap.is_empty() {
             remains.bus = Some(Arc::new(backends::kafka(settings, clock).await?));
         }

@@ -9,7 +9,7 @@ use clap::Args;
 use super::exit::WithExit;
 use super::output::Format;
 use super::signals::Signals;
-use super::{Exit, FlagValues, output, progress, share};
+use super::{Exit, FlagValues, ServerArgs, output, progress, share};
 use crate::app::Settings;
 use crate::app::config::Period;
 use crate::app::system_randomness;
@@ -75,6 +75,8 @@ pub(super) struct SimulateArgs {
     /// Fail with exit code 6 if the 99th percentile of checkouts takes longer.
     #[arg(long, value_name = "TIME")]
     max_p99: Option<Period>,
+    #[command(flatten)]
+    servers: ServerArgs,
     /// How the report is printed.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -88,7 +90,9 @@ pub(super) struct SimulateArgs {
 
 impl SimulateArgs {
     pub(super) fn flags(&self) -> FlagValues {
-        vec![("products", "serve.products", self.products.to_string())]
+        let mut flags = self.servers.flags();
+        flags.push(("products", "serve.products", self.products.to_string()));
+        flags
     }
 
     fn workload(&self, seed: u64) -> Result<Workload, WithExit> {
@@ -121,6 +125,8 @@ impl SimulateArgs {
         let mut settings = settings.clone();
         settings.set_dials(&dials);
         settings.gateway.seed = seed.max(1);
+        // Its ports are any free ones, which are no name.
+        settings.serve.instance = format!("simulate-{}", std::process::id());
         Ok(settings)
     }
 

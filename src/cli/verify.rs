@@ -5,11 +5,11 @@ use clap::Args;
 use super::exit::WithExit;
 use super::output::Format;
 use super::simulate::exit_of;
-use super::{DataArg, Exit, FlagValues, output};
+use super::{DataArg, Exit, FlagValues, ServerArgs, output};
 use crate::app::{Settings, folder};
 use crate::sim::check::REQUIRED_OF_FOLDERS;
 use crate::sim::lab::Stats;
-use crate::sim::live::judge_folder;
+use crate::sim::live::judge;
 use crate::sim::report::{Backend, Mode, Parts, Report};
 
 #[derive(Debug, Args)]
@@ -20,6 +20,8 @@ invariant violated, 30 nothing violated, but too little happened to tell."
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     data: DataArg,
+    #[command(flatten)]
+    servers: ServerArgs,
     /// How the report is printed.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -27,21 +29,23 @@ pub(super) struct VerifyArgs {
 
 impl VerifyArgs {
     pub(super) fn flags(&self) -> FlagValues {
-        self.data.flags()
+        let mut flags = self.data.flags();
+        flags.extend(self.servers.flags());
+        flags
     }
 }
 
 pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let path = settings.data_dir()?;
-    if !folder::holds_data(&path) {
+    if !settings.on_servers() && !folder::holds_data(&path) {
         let text = format!("{} holds no shop; name its folder with --data", path.display());
         return Err(WithExit(Exit::NotFound, text).into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (evidence, verdict) = runtime.block_on(judge_folder(&path, REQUIRED_OF_FOLDERS))?;
+    let (evidence, verdict) = runtime.block_on(judge(settings, &path, REQUIRED_OF_FOLDERS))?;
     let parts = Parts {
         mode: Mode::Verify,
-        backend: Backend::embedded(),
+        backend: Backend::of(settings),
         workload: None,
         begun: evidence.begun(),
         duration_ms: 0,

@@ -16,7 +16,7 @@ use super::report::{Backend, Mode, Parts, Report};
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote, ThrowAway};
 use crate::app::shop::Listener;
-use crate::app::{DataFolder, Embedded, Remains, Settings, Shop, SystemClock};
+use crate::app::{Backends, DataFolder, Ports, Remains, Settings, Shop, SystemClock};
 use crate::http::listen;
 use crate::ops::local::LocalOps;
 use crate::ports::store::{Store, query};
@@ -106,16 +106,18 @@ async fn own(plan: Plan, watch: &Watch) -> anyhow::Result<Report> {
         let name = format!("ecom-simulate-{}-{now}", std::process::id());
         throw_away.insert(ThrowAway::new(&name)?).path().to_owned()
     };
+    let mut settings = plan.settings.clone();
+    settings.keep_in(&path);
     let (crowd, duration_ms) = shop_in(&path, &plan, watch).await?;
     watch.phase("checking");
     // After those of earlier runs into the same folder: the orders that they were told of are there.
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path.join(HISTORY));
     file.and_then(|mut file| file.write_all(crowd.history.to_lines().as_bytes()))
         .context("cannot write the history")?;
-    let (evidence, verdict) = judge_folder(&path, REQUIRED_OF_RUNS).await?;
+    let (evidence, verdict) = judge(&settings, &path, REQUIRED_OF_RUNS).await?;
     let parts = Parts {
         mode: Mode::Live,
-        backend: Backend::embedded(),
+        backend: Backend::of(&settings),
         workload: Some(plan.workload),
         begun: crowd.history.begun().unwrap_or(i64::MAX),
         duration_ms,
@@ -136,9 +138,10 @@ async fn shop_in(path: &Path, plan: &Plan, watch: &Watch) -> anyhow::Result<(Arc
     let env = Environment::system();
     let clock = Arc::clone(&env.clock);
     let owned = DataFolder::open(path)?;
-    let embedded = Embedded::open(&owned, &plan.settings, env)?;
-    let noted = embedded.ports.note_start().await?;
-    let shop = Shop::build(&plan.settings, embedded.ports.clone(), |ports| ports);
+    let Backends { ports, embedded, .. } =
+        Backends::open(Some(&owned), &plan.settings, env).await?;
+    let noted = ports.note_start().await?;
+    let shop = Shop::build(&plan.settings, ports.clone(), |ports| ports);
     shop.create_topics().await?;
     shop.start().await?;
     shop.seed_catalogue().await?;
@@ -149,31 +152,30 @@ async fn shop_in(path: &Path, plan: &Plan, watch: &Watch) -> anyhow::Result<(Arc
     shop.listen(Listener::Gateway, bound, crate::ops::api::routes(ops, token.clone()));
     owned.leave_note(&ServerNote { pid: std::process::id(), address: address.clone(), token })?;
     watch.opened(path);
-    settle(&embedded, watch).await?;
+    settle(&ports, watch).await?;
 
     let started = clock.elapsed();
     let client = Arc::new(WireClient::new(Target::gateway(&address)));
-    let spawn = Arc::clone(&embedded.ports.spawn);
+    let spawn = Arc::clone(&ports.spawn);
     let workload = plan.workload.clone();
     let crowd = Arc::new(Crowd::new(workload, client, Arc::clone(&clock), spawn, FOLLOW_MAX));
     watch.crowd(&crowd);
     watch.phase("shopping");
     lab::run(&crowd).await.map_err(|e| anyhow!("the shop does not answer: {e}"))?;
     watch.phase("draining");
-    settle(&embedded, watch).await?;
+    settle(&ports, watch).await?;
     let duration_ms = clock.elapsed().saturating_sub(started).as_millis() as u64;
     let late = shop.drain(Duration::from_secs(10)).await;
     if !late.is_empty() {
         tracing::warn!(parts = late.join(", "), "not finished in time");
     }
     owned.take_note_away();
-    embedded.ports.note_end(noted).await?;
+    ports.note_end(noted).await?;
     embedded.close();
     Ok((crowd, duration_ms))
 }
 
-async fn settle(embedded: &Embedded, watch: &Watch) -> anyhow::Result<()> {
-    let ports = &embedded.ports;
+async fn settle(ports: &Ports, watch: &Watch) -> anyhow::Result<()> {
     let settling = Settling { store: ports.store.as_ref(), bus: Some(ports.bus.as_ref()) };
     settling.wait(ports.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await
 }
@@ -253,16 +255,17 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
         ))
     })?;
     watch.phase("draining");
-    if let Some(path) = &plan.data {
-        let remains = Remains::of_folder(path)?;
-        let settling = Settling { store: remains.shop.as_ref(), bus: None };
+    let remains = remains(&plan).await?;
+    if let Some(remains) = &remains {
+        let settling = Settling { store: remains.shop.as_ref(), bus: remains.bus.as_deref() };
         settling.wait(env.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await?;
     }
     let duration_ms = env.clock.elapsed().saturating_sub(started).as_millis() as u64;
     watch.phase("checking");
     let entries = crowd.history.entries();
-    let (evidence, verdict) = if let Some(path) = &plan.data {
-        judge_with(path, Some(entries), REQUIRED_OF_RUNS).await?
+    let backend = if remains.is_some() { Backend::of(&plan.settings) } else { Backend::unknown() };
+    let (evidence, verdict) = if let Some(remains) = remains {
+        judge_with(remains, Some(entries), REQUIRED_OF_RUNS).await?
     } else {
         let evidence = Evidence::of_history_alone(entries);
         let verdict = check::judge_history_alone(&evidence);
@@ -270,7 +273,7 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
     };
     let parts = Parts {
         mode: Mode::Target,
-        backend: if plan.data.is_some() { Backend::embedded() } else { Backend::unknown() },
+        backend,
         workload: Some(plan.workload),
         begun: crowd.history.begun().unwrap_or(i64::MAX),
         duration_ms,
@@ -280,8 +283,21 @@ async fn against(plan: Plan, target: Target, watch: &Watch) -> anyhow::Result<Re
     Ok(Report::new(parts, &crowd.stats, &evidence, verdict))
 }
 
-/// Checks what a folder holds, with the history that lies beside it.
-pub async fn judge_folder(
+/// What the target leaves behind, where the plan says how to look into it.
+async fn remains(plan: &Plan) -> anyhow::Result<Option<Remains>> {
+    let mut settings = plan.settings.clone();
+    if let Some(path) = &plan.data {
+        settings.keep_in(path);
+    }
+    if settings.on_servers() {
+        return Ok(Some(Remains::of_cluster(&settings, Arc::new(SystemClock::default())).await?));
+    }
+    Ok(plan.data.as_deref().map(Remains::of_folder).transpose()?)
+}
+
+/// Checks what a folder and the servers hold, with the history that lies in the folder.
+pub async fn judge(
+    settings: &Settings,
     path: &Path,
     required: &[check::Invariant],
 ) -> anyhow::Result<(Evidence, Verdict)> {
@@ -294,17 +310,21 @@ pub async fn judge_folder(
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
         Err(e) => return Err(e).with_context(|| format!("cannot read {}", file.display())),
     };
-    judge_with(path, history, required).await
+    let remains = if settings.on_servers() {
+        Remains::of_cluster(settings, Arc::new(SystemClock::default())).await?
+    } else {
+        Remains::of_folder(path)?
+    };
+    judge_with(remains, history, required).await
 }
 
 async fn judge_with(
-    path: &Path,
+    remains: Remains,
     history: Option<Vec<lab::history::Entry>>,
     required: &[check::Invariant],
 ) -> anyhow::Result<(Evidence, Verdict)> {
     let now = SystemClock::default().now().millis();
-    let evidence =
-        Evidence::read(Sources { remains: Remains::of_folder(path)?, history, now }).await?;
+    let evidence = Evidence::read(Sources { remains, history, now }).await?;
     let verdict = check::judge(&evidence, required);
     Ok((evidence, verdict))
 }

@@ -2,6 +2,7 @@
 //! messages, and the mailboxes of test servers.
 
 mod address;
+mod by_mail;
 mod http;
 mod inbox;
 mod mailbox;
@@ -10,6 +11,7 @@ mod smtp;
 mod turns;
 
 pub use address::BadAddress;
+pub use by_mail::SmsByMail;
 pub use inbox::{HttpInbox, MaildevInbox, MailpitInbox};
 pub use mailbox::LocalMailbox;
 pub use sms::WebhookSms;

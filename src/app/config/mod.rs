@@ -228,6 +228,11 @@ impl Settings {
         Some((key, text.into()))
     }
 
+    /// Whether tables or events are on a server.
+    pub fn on_servers(&self) -> bool {
+        !self.kafka.bootstrap.is_empty() || !self.postgres.url.is_empty()
+    }
+
     /// The port of the `n`th listener called `name`; 0: any free one.
     pub fn port(&self, name: &str, n: u16) -> u16 {
         match (self.ports.get(name), self.serve.port_base) {
@@ -278,6 +283,11 @@ impl Settings {
             admin_email: shop.admin_email.clone(),
             mutation: self.mutation,
         }
+    }
+
+    /// Keeps everything in this folder.
+    pub fn keep_in(&mut self, folder: &std::path::Path) {
+        self.data.dir = folder.display().to_string();
     }
 
     /// Where everything is kept.

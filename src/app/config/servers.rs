@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Period;
+use crate::domain::Email;
 
 /// `[kafka]`
 #[derive(Debug, Clone, Deserialize)]
@@ -57,9 +58,7 @@ pub struct SmtpSettings {
     /// Where; empty: the local mailbox.
     pub url: String,
     /// The sender of every message.
-    pub from: String,
-    /// How long the server may take for a message.
-    pub timeout: Period,
+    pub from: Email,
     /// Where what arrived can be looked at; empty: nowhere.
     pub inbox: String,
 }

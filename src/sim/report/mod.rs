@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::check::{Evidence, OrderCounts, Outcome, Verdict, timeline};
 use super::lab::Workload;
 use super::lab::stats::{Load, Stats};
+use crate::app::Settings;
 use crate::domain::closed_set::closed_set;
 use crate::sim::figures::Percentiles;
 
@@ -42,6 +43,18 @@ impl Backend {
     /// Everything embedded.
     pub fn embedded() -> Self {
         Self { bus: "embedded".into(), store: "sqlite".into(), cache: "memory".into() }
+    }
+
+    /// What these settings name.
+    pub fn of(settings: &Settings) -> Self {
+        let named = |server: &str, url: &str, embedded: &str| {
+            if url.is_empty() { embedded.to_owned() } else { server.to_owned() }
+        };
+        Self {
+            bus: named("kafka", &settings.kafka.bootstrap, "embedded"),
+            store: named("postgres", &settings.postgres.url, "sqlite"),
+            cache: named("redis", &settings.redis.url, "memory"),
+        }
     }
 
     /// Whatever the target runs on.

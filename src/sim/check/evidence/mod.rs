@@ -266,7 +266,13 @@ impl Evidence {
             evidence.refunds = tables::refunds(outside).await?;
         }
         match (inbox, outside) {
-            (Some(inbox), _) => evidence.mail = mail::copies(inbox.as_ref()).await?,
+            (Some(inbox), _) => {
+                // A mail server is everybody's: what is about other shops' orders is none of ours.
+                let known = |order: &String| evidence.checkouts.contains_key(order);
+                let mut copies = mail::copies(inbox.as_ref()).await?;
+                copies.retain(|copy| copy.order.as_ref().is_none_or(known));
+                evidence.mail = copies;
+            }
             (None, Some(outside)) => evidence.mail = tables::mail(outside).await?,
             (None, None) => {}
         }
