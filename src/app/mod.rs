@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod folder;
 pub mod logging;
 pub mod ports;
+pub mod provider;
 pub mod seeding;
 pub mod shop;
 

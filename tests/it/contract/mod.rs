@@ -22,9 +22,9 @@ macro_rules! suite {
 
 mod bus;
 mod cache;
-mod env;
+pub(crate) mod env;
 mod gateway;
 mod holds;
-mod journal;
+pub(crate) mod journal;
 mod mail;
 mod store;
