@@ -31,7 +31,7 @@ pub(in crate::cli) struct ServeArgs {
     /// Listen on this port; 0 takes any free one.
     #[arg(long, default_value_t = 8090)]
     port: u16,
-    /// Keep the ledger in this folder, which no shop may be in.
+    /// Keep the ledger in this folder, which no shop may be in; by default `gateway` in data.dir.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Tell of every decision here, signed with `gateway.webhook_secret`.
