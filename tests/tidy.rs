@@ -34,6 +34,7 @@ const VENDORS: &[(&str, &[&str])] = &[
             "src/http",
             "src/ops/api.rs",
             "src/app/shop.rs",
+            "src/app/provider",
             "src/services/*/api.rs",
             "src/sim/virtual_time/routes.rs",
         ],

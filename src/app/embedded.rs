@@ -146,7 +146,7 @@ impl Embedded {
     }
 }
 
-fn report(path: &std::path::Path, opened: &Opened) {
+pub(super) fn report(path: &std::path::Path, opened: &Opened) {
     if opened.torn_bytes > 0 {
         tracing::warn!(
             file = %path.display(), bytes = opened.torn_bytes,

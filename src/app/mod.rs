@@ -7,6 +7,7 @@ pub mod embedded;
 pub mod folder;
 pub mod logging;
 pub mod ports;
+pub mod provider;
 pub mod remains;
 pub mod roles;
 pub mod seeding;

@@ -73,7 +73,7 @@ enum Command {
     /// Find out why events died, and send them back.
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
-    /// See and change how the simulated payment provider behaves.
+    /// Run the simulated payment provider on its own; see and change how it behaves.
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),
     /// Measure how fast the shop is on this machine.
@@ -188,7 +188,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
             dlq::run(&command, &settings)
         }
         Command::Gateway(command) => {
-            let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
+            let (settings, _) = load(&cli.global, command.flags(), command.level())?;
             gateway::run(&command, &settings)
         }
         Command::Bench(args) => {

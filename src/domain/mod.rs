@@ -7,6 +7,7 @@ pub mod line;
 pub mod money;
 pub mod quantity;
 pub mod reason;
+pub mod secret;
 pub mod time;
 
 pub use contact::{Email, Phone};
@@ -15,6 +16,7 @@ pub use line::{Line, lines_total};
 pub use money::Money;
 pub use quantity::Quantity;
 pub use reason::{CancelReason, DeclineReason};
+pub use secret::Secret;
 pub use time::Timestamp;
 
 /// Why a value was refused. The text names the rule, not the caller's field.

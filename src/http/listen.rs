@@ -6,7 +6,7 @@ use crate::runtime::Stop;
 
 /// A bound address that nobody serves yet.
 pub struct Bound {
-    listener: tokio::net::TcpListener,
+    pub(super) listener: tokio::net::TcpListener,
     /// The address, with the real port.
     pub address: SocketAddr,
 }
@@ -14,6 +14,15 @@ pub struct Bound {
 /// Binds `port` on `ip`; port 0 is any free one.
 pub async fn bind(ip: IpAddr, port: u16) -> std::io::Result<Bound> {
     let listener = tokio::net::TcpListener::bind((ip, port)).await?;
+    let address = listener.local_addr()?;
+    Ok(Bound { listener, address })
+}
+
+/// The same outside of `async`, on the current tokio runtime.
+pub fn bind_now(ip: IpAddr, port: u16) -> std::io::Result<Bound> {
+    let listener = std::net::TcpListener::bind((ip, port))?;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     Ok(Bound { listener, address })
 }

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod body;
+pub mod hang_up;
 pub mod layers;
 pub mod listen;
 pub mod openapi;

@@ -15,6 +15,7 @@ pub mod random;
 pub mod signal;
 pub mod spawn;
 pub mod store;
+pub mod webhook;
 
 pub use bus::{BusError, EventBus, NewRecord, Position, Record, Subscription};
 pub use cache::{Cache, CacheError};

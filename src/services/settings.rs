@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::Email;
 use crate::domain::closed_set::closed_set;
+use crate::domain::{Email, Secret};
 
 /// The shop's rules.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct ShopSettings {
     pub low_stock: i64,
     /// Who hears of low stock.
     pub admin_email: Email,
+    /// What the payment provider signs its messages with; without it none are taken.
+    pub webhook_secret: Option<Secret>,
     /// A deliberate bug, in tests of the checker.
     pub mutation: Mutation,
 }

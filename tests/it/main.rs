@@ -11,4 +11,5 @@ mod delivery;
 mod flows;
 mod harness;
 mod interleavings;
+mod provider;
 mod report;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::messages;
 use crate::adapters::sqlite::Journal;
 use crate::adapters::store::SqliteStore;
 use crate::domain::{DeclineReason, Timestamp};
@@ -13,7 +14,9 @@ use crate::ports::clock::Clock;
 use crate::ports::dials::{GatewayDials, SharedDials};
 use crate::ports::gateway::{Charge, Decision, Gateway, GatewayError, Refund};
 use crate::ports::random::{Dice, Randomness};
+use crate::ports::signal::Signal;
 use crate::ports::store::{Batch, Store, StoreError, query};
+use crate::ports::webhook::{Told, Webhook};
 use crate::values;
 
 const INSERT_CHARGE: &str = "insert into gateway_charges
@@ -34,6 +37,10 @@ pub struct SimulatedGateway {
     dials: SharedDials,
     /// How often a key was asked for again; only keys whose reply was lost are here.
     repeats: Mutex<BTreeMap<String, u32>>,
+    /// Charges that are being decided, and how often each.
+    deciding: Mutex<BTreeMap<String, u32>>,
+    /// Given at every decision, where messages tell of them.
+    tells: Option<Signal>,
 }
 
 impl SimulatedGateway {
@@ -50,7 +57,15 @@ impl SimulatedGateway {
             randomness,
             dials,
             repeats: Mutex::default(),
+            deciding: Mutex::default(),
+            tells: None,
         }
+    }
+
+    /// The same, writing a message with every decision and giving this signal.
+    #[must_use]
+    pub fn telling(self, signal: Signal) -> Self {
+        Self { tells: Some(signal), ..self }
     }
 
     async fn answer_time(&self, dials: &GatewayDials, dice: &mut Dice) {
@@ -71,9 +86,23 @@ impl SimulatedGateway {
         }
     }
 
-    async fn record(&self, batch: Batch) -> Result<(), StoreError> {
-        self.ledger.write(batch).await?;
-        self.ledger.durable().await
+    /// Writes a decision down, with the message that tells of it; whether it was the first.
+    async fn record(&self, mut batch: Batch, webhook: Webhook) -> Result<bool, GatewayError> {
+        if self.tells.is_some() {
+            messages::insert(&mut batch, &webhook, self.clock.now());
+        }
+        match self.ledger.write(batch).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict(_)) => return Ok(false),
+            Err(e) => return Err(down(&e)),
+        }
+        if let Err(error) = self.ledger.durable().await {
+            // It is written down, but perhaps not for ever.
+            tracing::error!(%error, id = webhook.id, "decision not on disk");
+            return Err(GatewayError::Unknown);
+        }
+        self.tells.iter().for_each(Signal::give);
+        Ok(true)
     }
 
     async fn decide(
@@ -102,14 +131,11 @@ impl SimulatedGateway {
                 self.clock.now()
             ],
         );
-        match self.record(batch).await {
-            Ok(()) => Ok(decision),
-            // Asked twice at the same time: the first answer stands.
-            Err(StoreError::Conflict(_)) => {
-                self.known(key).await?.ok_or_else(|| GatewayError::Unavailable("ledger".into()))
-            }
-            Err(e) => Err(down(&e)),
+        if self.record(batch, told_of_charge(charge, decision, self.clock.now())).await? {
+            return Ok(decision);
         }
+        // Asked twice at the same time: the first answer stands.
+        self.known(key).await?.ok_or_else(|| GatewayError::Unavailable("ledger".into()))
     }
 
     /// The stream of the `n`th time that `key` was asked for, so that a repeat of a lost call is a
@@ -120,9 +146,67 @@ impl SimulatedGateway {
         self.randomness.stream(&format!("gateway:{key}:{n}"))
     }
 
+    fn is_deciding(&self, key: &str) -> bool {
+        self.deciding.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+
     fn lost(&self, key: &str) {
         let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
         *repeats.entry(key.to_owned()).or_default() += 1;
+    }
+}
+
+/// A charge that is being decided, until this is dropped.
+struct Deciding<'a> {
+    all: &'a Mutex<BTreeMap<String, u32>>,
+    key: String,
+}
+
+impl<'a> Deciding<'a> {
+    fn begin(all: &'a Mutex<BTreeMap<String, u32>>, key: &str) -> Self {
+        let mut deciding = all.lock().unwrap_or_else(PoisonError::into_inner);
+        *deciding.entry(key.to_owned()).or_default() += 1;
+        Self { all, key: key.to_owned() }
+    }
+}
+
+impl Drop for Deciding<'_> {
+    fn drop(&mut self) {
+        let mut deciding = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = deciding.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                deciding.remove(&self.key);
+            }
+        }
+    }
+}
+
+fn told_of_charge(charge: &Charge, decision: Decision, now: Timestamp) -> Webhook {
+    let (kind, reason) = match decision {
+        Decision::Captured => (Told::ChargeCaptured, None),
+        Decision::Declined(reason) => (Told::ChargeDeclined, Some(reason.to_string())),
+    };
+    Webhook {
+        id: format!("charge:{}", charge.key),
+        kind: kind.to_string(),
+        charge_key: charge.key.clone(),
+        refund_key: None,
+        amount: charge.amount.minor(),
+        reason,
+        created_at: Some(now),
+    }
+}
+
+fn told_of_refund(refund: &Refund, now: Timestamp) -> Webhook {
+    Webhook {
+        id: format!("refund:{}", refund.key),
+        kind: Told::RefundDone.to_string(),
+        charge_key: refund.charge_key.clone(),
+        refund_key: Some(refund.key.clone()),
+        amount: refund.amount.minor(),
+        reason: None,
+        created_at: Some(now),
     }
 }
 
@@ -157,11 +241,13 @@ impl Gateway for SimulatedGateway {
         } else {
             Decision::Declined(dials.decline(&mut dice))
         };
+        let deciding = Deciding::begin(&self.deciding, &charge.key);
         if lost_reply {
             self.lost(&charge.key);
             if carried_out && self.known(&charge.key).await?.is_none() {
                 self.decide(charge, asked_at, fresh, true).await?;
             }
+            drop(deciding);
             self.clock.sleep(Duration::from_millis(dials.timeout_ms)).await;
             return Err(GatewayError::Unknown);
         }
@@ -175,7 +261,14 @@ impl Gateway for SimulatedGateway {
     async fn status(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
         let dials = self.dials.get();
         self.answer_time(&dials, &mut self.dice(&format!("{key}:status"))).await;
-        self.known(key).await
+        // Looked at first: what is decided between the two looks is found by the second.
+        let deciding = self.is_deciding(key);
+        match self.known(key).await? {
+            None if deciding => {
+                Err(GatewayError::Unavailable("the charge is being decided".into()))
+            }
+            known => Ok(known),
+        }
     }
 
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
@@ -204,9 +297,6 @@ impl Gateway for SimulatedGateway {
         let (key, charge) = (refund.key.as_str(), refund.charge_key.as_str());
         let mut batch = Batch::default();
         batch.one(INSERT_REFUND, values![key, charge, refund.amount, self.clock.now()]);
-        match self.record(batch).await {
-            Ok(()) | Err(StoreError::Conflict(_)) => Ok(()),
-            Err(e) => Err(down(&e)),
-        }
+        self.record(batch, told_of_refund(refund, self.clock.now())).await.map(drop)
     }
 }

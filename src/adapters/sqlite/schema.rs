@@ -30,6 +30,7 @@ impl Schema {
         steps: &[
             include_str!("../../../migrations/sqlite/outside/0001.sql"),
             include_str!("../../../migrations/sqlite/outside/0002.sql"),
+            include_str!("../../../migrations/sqlite/outside/0003.sql"),
         ],
     };
 

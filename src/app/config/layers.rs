@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{ConfigError, originals};
+use super::{ConfigError, originals, secrets};
 
 /// Profiles that need no file.
 const PROFILES: [(&str, &str); 1] =
@@ -141,6 +141,10 @@ impl Layers {
             layers.set_text(key, &text, Origin::Env(name))?;
         }
         for (name, text) in &sources.env {
+            if let Some(key) = layers.secret_in_file(name) {
+                layers.set_from_file(&key, name, text, sources)?;
+                continue;
+            }
             let found = layers.values.keys().find(|key| env_name(key) == *name).cloned();
             let Some(key) = found.or_else(|| layers.misspelt(name)) else { continue };
             layers.set_text(&key, text, Origin::Env(name.clone()))?;
@@ -185,6 +189,30 @@ impl Layers {
         self.set(key, value.unwrap_or_else(|| Value::String(text.to_owned())), origin)
     }
 
+    /// The secret whose file a variable names.
+    fn secret_in_file(&self, name: &str) -> Option<String> {
+        let name = name.strip_suffix("_FILE")?;
+        let mut keys = self.values.keys().filter(|key| secrets::is_secret(key));
+        keys.find(|key| env_name(key) == name).cloned()
+    }
+
+    fn set_from_file(
+        &mut self,
+        key: &str,
+        name: &str,
+        path: &str,
+        sources: &Sources,
+    ) -> Result<(), ConfigError> {
+        let origin = Origin::Env(name.to_owned());
+        let wrong = |text| ConfigError { key: key.to_owned(), origin: origin.clone(), text };
+        let plain = env_name(key);
+        if sources.env.iter().any(|(other, _)| *other == plain) {
+            return Err(wrong(format!("is set by ${plain} too; keep one of them")));
+        }
+        let secret = secrets::read(Path::new(path)).map_err(wrong)?;
+        self.set_text(key, secret.expose(), origin.clone())
+    }
+
     /// The key that a misspelt variable means, in its own spelling. Others may be anybody's: Kubernetes
     /// sets `ECOM_GATEWAY_PORT` where there is a service of that name.
     fn misspelt(&self, name: &str) -> Option<String> {
@@ -202,9 +230,11 @@ impl Layers {
         }
     }
 
-    /// Every setting, its value and where that comes from.
+    /// Every setting, its value and where that comes from; secrets are masked.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
-        self.values.iter().map(|(key, (value, origin))| (key.as_str(), value, origin))
+        self.values
+            .iter()
+            .map(|(key, (value, origin))| (key.as_str(), secrets::shown(key, value), origin))
     }
 
     /// Where a setting (or the first of a table) comes from.

@@ -3,6 +3,7 @@
 
 mod layers;
 mod originals;
+pub mod secrets;
 pub mod servers;
 mod units;
 
@@ -14,7 +15,8 @@ use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
 use super::roles::{Role, Roles};
-use crate::domain::Email;
+use crate::adapters::gateway::wire;
+use crate::domain::{Email, Secret};
 use crate::ports::GatewayDials;
 use crate::services::{Mutation, ShopSettings};
 pub use layers::{Layers, Origin, Sources};
@@ -43,7 +45,7 @@ pub struct Settings {
     pub smtp: servers::SmtpSettings,
     /// Text messages.
     pub sms: servers::SmsSettings,
-    /// The simulated payment provider.
+    /// The payment provider.
     pub gateway: GatewaySettings,
     /// Log output.
     pub log: LogSettings,
@@ -115,6 +117,14 @@ pub struct DeliverySettings {
 pub struct GatewaySettings {
     /// Where the provider is; empty: a simulated one in this process.
     pub url: String,
+    /// What the provider wants to see.
+    #[serde(deserialize_with = "secrets::optional")]
+    pub secret: Option<Secret>,
+    /// What the provider signs its messages with.
+    #[serde(deserialize_with = "secrets::optional")]
+    pub webhook_secret: Option<Secret>,
+    /// How long its answer is waited for.
+    pub request_timeout: Period,
     success: f64,
     ambiguous: f64,
     ambiguous_captured: f64,
@@ -170,6 +180,14 @@ impl Settings {
         };
         if let Err(e) = self.dials().check() {
             return wrong("gateway", e.to_string());
+        }
+        if !self.gateway.url.is_empty()
+            && let Err(e) = wire::base(&self.gateway.url)
+        {
+            return wrong("gateway.url", e.to_string());
+        }
+        if self.gateway.request_timeout.0.is_zero() {
+            return wrong("gateway.request_timeout", "must be longer than nothing".into());
         }
         if let Err(text) = logging::filter(&self.log.level) {
             return wrong("log.level", text);
@@ -281,6 +299,7 @@ impl Settings {
             idempotency_ttl: shop.idempotency_ttl.0,
             low_stock: shop.low_stock,
             admin_email: shop.admin_email.clone(),
+            webhook_secret: self.gateway.webhook_secret.clone(),
             mutation: self.mutation,
         }
     }

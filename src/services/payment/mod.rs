@@ -4,6 +4,7 @@
 pub mod api;
 pub mod model;
 mod store;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -200,8 +201,10 @@ impl Effects for Payments {
         let mut again = vec![];
         for (asked, outcome) in done {
             let Some(payment) = current.get_mut(&asked.order_id) else { continue };
-            if payment.next_attempt_at.is_none() {
-                continue; // another instance was faster
+            // Somebody else was faster: another instance, or the provider's own message. Whoever
+            // changed what is due has handed that over.
+            if payment.next_attempt_at.is_none() || payment.status != asked.status {
+                continue;
             }
             let (version, cause) = (payment.version, payment.cause);
             if let Some(event) = payment.settle(outcome, unit.now) {

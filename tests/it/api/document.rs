@@ -128,6 +128,7 @@ fn answers_are_what_the_document_says() {
             Ask::get("/orders/ORD-404"),
             Ask::new("POST", format!("/orders/{id}/cancel")),
             Ask::get(format!("/payments/{}", id.replace("ORD-", "PAY-"))),
+            Ask::new("POST", "/payments/webhooks/gateway").json("{}"),
             Ask::get("/products"),
             Ask::get("/products?limit=0"),
             Ask::get("/products/P"),

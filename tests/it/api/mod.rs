@@ -14,3 +14,4 @@ mod seed;
 mod sockets;
 mod values;
 mod vanishing;
+mod webhooks;

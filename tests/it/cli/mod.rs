@@ -6,6 +6,7 @@ mod configuration;
 mod help;
 mod letters;
 mod pipes;
+mod provider;
 mod seed_lines;
 mod serving;
 mod simulating;

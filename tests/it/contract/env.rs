@@ -68,20 +68,25 @@ impl Env {
         timeout(self.clock.as_ref(), self.tick * 2, work).await
     }
 
+    /// Starts `work`; what will have come of it.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (done, outcome) = oneshot::channel();
+        self.spawn.spawn(Box::pin(async move {
+            let _ = done.send(work.await);
+        }));
+        outcome
+    }
+
     /// Does all of `work` at the same time.
     pub(crate) async fn at_once<T, F>(&self, work: impl IntoIterator<Item = F>) -> Vec<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
-        let start = |work: F| {
-            let (done, outcome) = oneshot::channel();
-            self.spawn.spawn(Box::pin(async move {
-                let _ = done.send(work.await);
-            }));
-            outcome
-        };
-        let outcomes: Vec<_> = work.into_iter().map(start).collect();
+        let outcomes: Vec<_> = work.into_iter().map(|work| self.spawn(work)).collect();
         let outcomes = self.patiently(join_all(outcomes)).await;
         outcomes.into_iter().map(|outcome| outcome.expect("nobody panics")).collect()
     }

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecom::adapters::gateway::SimulatedGateway;
+use ecom::adapters::gateway::{HttpGateway, SimulatedGateway};
 use ecom::adapters::sqlite::Schema;
 use ecom::adapters::store::SqliteStore;
-use ecom::domain::{DeclineReason, Money};
+use ecom::domain::{DeclineReason, Secret};
 use ecom::ports::dials::Declines;
 use ecom::ports::gateway::{Charge, Decision, Gateway, GatewayError, Refund};
 use ecom::ports::store::{query, values};
@@ -16,10 +16,12 @@ use futures::future::join_all;
 
 use super::env::{self, Env};
 use super::journal::Place;
+use crate::harness::provider::{Server, charge, refund};
 
 suite! {
     in_a_folder: super::in_a_folder,
-    in_memory: super::in_memory;
+    in_memory: super::in_memory,
+    over_http: super::over_http;
     {
         a_key_is_charged_once,
         the_answer_to_a_key_never_changes,
@@ -48,6 +50,12 @@ fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
     env::simulated(|env| case(Rig::simulated(env, Place::memory(Schema::OUTSIDE))));
 }
 
+fn over_http<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
+    env::live(|env| case(Rig::over_http(env, Place::folder(Schema::OUTSIDE))));
+}
+
+/// Nothing is lost by a slow machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 const NOTHING: [i64; 0] = [];
 
 /// A provider and its books, how it is told to behave, and how to come back to it.
@@ -61,6 +69,8 @@ struct Rig {
 struct Provider {
     gateway: Arc<dyn Gateway>,
     books: Arc<dyn Store>,
+    /// The server that it is reached at, if it is.
+    served: Option<Server>,
 }
 
 impl Rig {
@@ -72,14 +82,34 @@ impl Rig {
             let (clock, dials) = (Arc::clone(&clock), shared.clone());
             let books = Arc::new(SqliteStore::new(Arc::clone(&journal)));
             let gateway = SimulatedGateway::new(journal, clock, Randomness::seeded(1), dials);
-            Provider { gateway: Arc::new(gateway), books }
+            Provider { gateway: Arc::new(gateway), books, served: None }
         };
         Self { provider: connect(), dials, env, connect: Box::new(connect) }
     }
 
-    fn restarted(self) -> Self {
+    /// The same as a server, behind a secret.
+    fn over_http(env: Env, place: Place) -> Self {
+        let dials = SharedDials::new(quick(&env));
+        let (shared, with) = (dials.clone(), env.clone());
+        let connect = move || {
+            let journal = place.open();
+            let books = Arc::new(SqliteStore::new(Arc::clone(&journal)));
+            let secret: Secret = "contract".parse().unwrap();
+            let served = Server::start(&with, journal, shared.clone(), Some(&secret), None);
+            let clock = Arc::clone(&with.clock);
+            let gateway = HttpGateway::new(&served.url, Some(&secret), PATIENCE, clock).unwrap();
+            Provider { gateway: Arc::new(gateway), books, served: Some(served) }
+        };
+        Self { provider: connect(), dials, env, connect: Box::new(connect) }
+    }
+
+    async fn restarted(self) -> Self {
         let Self { provider, dials, env, connect } = self;
-        drop(provider);
+        let Provider { gateway, books, served } = provider;
+        drop((gateway, books));
+        if let Some(served) = served {
+            env.patiently(served.stop()).await;
+        }
         Self { provider: connect(), dials, env, connect }
     }
 
@@ -123,23 +153,6 @@ impl Rig {
 /// Captures everything at once, and keeps nobody waiting long for a lost answer.
 fn quick(env: &Env) -> GatewayDials {
     GatewayDials { timeout_ms: env.tick.as_millis() as u64, ..GatewayDials::instant() }
-}
-
-fn charge(key: &str, amount: i64) -> Charge {
-    Charge {
-        key: key.to_owned(),
-        order_id: key.parse().unwrap(),
-        user_id: "ann".parse().unwrap(),
-        amount: Money::from_minor(amount),
-    }
-}
-
-fn refund(charge_key: &str, amount: i64) -> Refund {
-    Refund {
-        key: format!("{charge_key}:refund"),
-        charge_key: charge_key.to_owned(),
-        amount: Money::from_minor(amount),
-    }
 }
 
 async fn a_key_is_charged_once(rig: Rig) {
@@ -325,7 +338,7 @@ async fn a_restart_changes_no_decision(rig: Rig) {
     rig.refund(&refund("ORD-1", 999)).await.unwrap();
     rig.turn(|dials| dials.success = 0.0);
     let declined = rig.charge(&charge("ORD-2", 999)).await.unwrap();
-    let rig = rig.restarted();
+    let rig = rig.restarted().await;
     rig.turn(|dials| dials.success = 1.0);
     assert_eq!(rig.status("ORD-1").await, Some(Decision::Captured));
     assert_eq!(rig.charge(&charge("ORD-2", 999)).await, Ok(declined));

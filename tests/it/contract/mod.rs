@@ -22,11 +22,11 @@ macro_rules! suite {
 
 mod bus;
 mod cache;
-mod env;
+pub(crate) mod env;
 mod gateway;
 mod holds;
 mod inbox;
-mod journal;
+pub(crate) mod journal;
 mod mail;
 mod redis;
 mod scripted;

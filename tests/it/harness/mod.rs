@@ -5,6 +5,7 @@ pub(crate) mod customer;
 pub(crate) mod faults;
 pub(crate) mod halt;
 pub(crate) mod program;
+pub(crate) mod provider;
 pub(crate) mod remote;
 pub(crate) mod stack;
 mod world;

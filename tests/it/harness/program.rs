@@ -76,11 +76,33 @@ impl Served {
 
     /// Starts it by `command`, which ends in the program.
     pub(crate) fn launch(mut command: Command, data: &Path, more: &[&str]) -> Result<Self, String> {
-        let ports: &[&str] =
-            if more.contains(&"--port-base") { &[] } else { &["--port-base", "0"] };
+        command.args(["serve", "--log-level", "warn"]);
+        if !more.contains(&"--port-base") {
+            command.args(["--port-base", "0"]);
+        }
+        Self::ready(command, data, more, 6)
+    }
+
+    /// Starts `ecom gateway serve` by `command`, on any free port unless `more` says which.
+    pub(crate) fn provider(
+        mut command: Command,
+        data: &Path,
+        more: &[&str],
+    ) -> Result<Self, String> {
+        command.args(["gateway", "serve", "--log-level", "warn"]);
+        if !more.contains(&"--port") {
+            command.args(["--port", "0"]);
+        }
+        Self::ready(command, data, more, 1)
+    }
+
+    fn ready(
+        mut command: Command,
+        data: &Path,
+        more: &[&str],
+        addresses_expected: usize,
+    ) -> Result<Self, String> {
         let mut child = command
-            .args(["serve", "--log-level", "warn"])
-            .args(ports)
             .arg("--data")
             .arg(data)
             .args(more)
@@ -96,7 +118,7 @@ impl Served {
             .filter(|word| word.starts_with("http://"))
             .map(str::to_owned)
             .collect();
-        if addresses.len() != 6 {
+        if addresses.len() != addresses_expected {
             let mut said = String::new();
             child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
             child.wait().unwrap();

@@ -1,0 +1,148 @@
+//! The provider's own books, for evidence: page by page from its tables, or all of them over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::http::HttpGateway;
+use super::wire::{Ask, segment};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::sqlite::Journal;
+use crate::adapters::store::SqliteStore;
+use crate::domain::{Invalid, Secret, Timestamp};
+use crate::ports::gateway::GatewayError;
+use crate::ports::store::{StoreError, query};
+use crate::values;
+
+const CHARGES: &str = "select charge_key, order_id, user_id, amount_minor, outcome, lost_reply,
+   asked_at, at from gateway_charges where charge_key > ?1 order by charge_key limit ?2";
+const REFUNDS: &str = "select refund_key, charge_key, amount_minor, at from gateway_refunds
+ where refund_key > ?1 order by refund_key limit ?2";
+
+/// Rows of one page at most.
+pub const PAGE_MAX: u32 = 1_000;
+/// A page must come within this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A charge in the provider's books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerCharge {
+    /// Its key.
+    pub charge_key: String,
+    /// For which order.
+    pub order_id: String,
+    /// From whom.
+    pub user_id: String,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// `captured`, or why it was declined.
+    pub outcome: String,
+    /// Whether the caller was told nothing.
+    pub lost_reply: bool,
+    /// When it was asked for; none for old charges.
+    pub asked_at: Option<Timestamp>,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// A refund in the provider's books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LedgerRefund {
+    /// Its key.
+    pub refund_key: String,
+    /// The charge that it undoes.
+    pub charge_key: String,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// When it was done.
+    pub at: Timestamp,
+}
+
+/// The books, read from their tables.
+pub struct Ledger(SqliteStore);
+
+impl Ledger {
+    /// The books on the outside's journal.
+    pub fn new(journal: Arc<Journal>) -> Self {
+        Self(SqliteStore::new(journal))
+    }
+
+    /// The first `limit` charges whose key comes after `after`.
+    pub async fn charges(&self, after: &str, limit: u32) -> Result<Vec<LedgerCharge>, StoreError> {
+        let rows = query(&self.0, CHARGES, values![after, limit]).await?;
+        let charge = |row: &crate::ports::Row| {
+            Ok(LedgerCharge {
+                charge_key: row.text(0)?.to_owned(),
+                order_id: row.text(1)?.to_owned(),
+                user_id: row.text(2)?.to_owned(),
+                amount_minor: row.int(3)?,
+                outcome: row.text(4)?.to_owned(),
+                lost_reply: row.int(5)? != 0,
+                asked_at: row.time_opt(6)?,
+                at: row.time(7)?,
+            })
+        };
+        rows.iter().map(charge).collect()
+    }
+
+    /// The first `limit` refunds whose key comes after `after`.
+    pub async fn refunds(&self, after: &str, limit: u32) -> Result<Vec<LedgerRefund>, StoreError> {
+        let rows = query(&self.0, REFUNDS, values![after, limit]).await?;
+        let refund = |row: &crate::ports::Row| {
+            Ok(LedgerRefund {
+                refund_key: row.text(0)?.to_owned(),
+                charge_key: row.text(1)?.to_owned(),
+                amount_minor: row.int(2)?,
+                at: row.time(3)?,
+            })
+        };
+        rows.iter().map(refund).collect()
+    }
+}
+
+/// The books of a provider at a URL. What is written down while it reads may be missing.
+pub struct HttpLedger(HttpGateway);
+
+impl HttpLedger {
+    /// The books of the provider at `url`.
+    pub fn new(url: &str, secret: Option<&Secret>) -> Result<Self, Invalid> {
+        HttpGateway::new(url, secret, PATIENCE, Arc::new(SystemClock::default())).map(Self)
+    }
+
+    /// All charges, by key.
+    pub async fn charges(&self) -> Result<Vec<LedgerCharge>, GatewayError> {
+        self.all("charges", |charge: &LedgerCharge| &charge.charge_key).await
+    }
+
+    /// All refunds, by key.
+    pub async fn refunds(&self) -> Result<Vec<LedgerRefund>, GatewayError> {
+        self.all("refunds", |refund: &LedgerRefund| &refund.refund_key).await
+    }
+
+    async fn all<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        key: impl Fn(&T) -> &String,
+    ) -> Result<Vec<T>, GatewayError> {
+        let mut all: Vec<T> = vec![];
+        loop {
+            let after = all.last().map_or("", |row| key(row));
+            let path = format!("/v1/ledger/{what}?after={}&limit={PAGE_MAX}", segment(after));
+            let ask = Ask { method: "GET", path: &path, ..Ask::default() };
+            let page: Vec<T> = self.0.read(&ask).await?;
+            if page.iter().any(|row| key(row).as_str() <= after) {
+                // It would never end.
+                let text = format!("pages of the ledger's {what} overlap at {after}");
+                return Err(GatewayError::Unavailable(text));
+            }
+            let more = page.len() == PAGE_MAX as usize;
+            all.extend(page);
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+}
