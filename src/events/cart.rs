@@ -34,7 +34,7 @@ pub struct ItemRemoved {
     pub quantity: Quantity,
 }
 
-/// A cart became an order; stock is held until `hold_expires_at`.
+/// A cart became an order; stock is held until `hold_expires_at`, unless the holds were out of reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutInitiated {
     /// The order that the cart became.

@@ -11,7 +11,7 @@ use super::{LinkError, RedisLink};
 use crate::ports::{Cache, CacheError};
 
 /// Longest time that a value is kept; Redis refuses what it cannot add to the time of the day.
-const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+const TTL_MAX: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// Values on a server until they expire.
 pub struct RedisCache {

@@ -22,7 +22,7 @@ use crate::ports::Dice;
 use crate::ports::holds::{Correction, Held, Hold, HoldLevel, Holds, HoldsError, Short};
 
 /// How long the server knows a call again: much longer than a repetition can take.
-const REMEMBERED: Duration = Duration::from_secs(300);
+const REMEMBERED: Duration = Duration::from_mins(5);
 /// Items of one run of a script: it keeps everybody else waiting for some ten milliseconds at most.
 const ITEMS_MAX: usize = 1_000;
 

@@ -12,7 +12,7 @@ use super::super::holds::{T0, TTL, hold, order, product, units};
 use super::Place;
 use super::proxy::{Cut, Proxy};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Runs `case` with a proxy before a place of its own.
 fn through_a_proxy<F>(case: fn(Proxy, Place, Env) -> F)

@@ -119,6 +119,25 @@ fn a_server_that_comes_back_empty_is_found_again() {
 }
 
 #[test]
+fn a_value_expires_by_the_servers_own_time() {
+    on_its_own(|server, env| async move {
+        let cache = server.place(None).cache(&env);
+        cache.set("cart:ann", "x".into(), env.tick).await.unwrap();
+        let gone = async {
+            while cache.get("cart:ann").await.unwrap().is_some() {
+                env.pass(1).await;
+            }
+        };
+        env.patiently(gone).await;
+        cache.set("cart:ann", "x".into(), TTL).await.unwrap();
+        cache.set("cart:ann", "y".into(), std::time::Duration::ZERO).await.unwrap();
+        assert_eq!(cache.get("cart:ann").await, Ok(None), "no time at all");
+        let swapped = cache.compare_and_set("cart:ann", None, "x".into(), TTL / u32::MAX).await;
+        assert_eq!((swapped, cache.get("cart:ann").await), (Ok(true), Ok(None)));
+    });
+}
+
+#[test]
 fn a_cart_can_be_read_with_the_servers_own_tool() {
     on_its_own(|server, env| async move {
         let cart = r#"{"user_id":"ann","items":[],"total_amount":0.00,"version":3}"#;

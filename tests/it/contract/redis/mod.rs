@@ -7,11 +7,15 @@ mod proxy;
 mod refuses;
 mod server;
 mod shares;
+mod skips;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ecom::adapters::random::system_randomness;
 use ecom::adapters::redis::{RedisCache, RedisHolds, RedisLink};
+
+use skips::SkippingClock;
 
 use super::env::Env;
 use crate::harness::stack::{Server, unique};
@@ -39,7 +43,7 @@ impl Place {
     }
 
     pub(crate) fn link(&self, env: &Env) -> RedisLink {
-        let clock = std::sync::Arc::clone(&env.clock);
+        let clock = Arc::clone(&env.clock);
         RedisLink::connect(&self.url, &self.prefix, self.timeout, clock).unwrap()
     }
 
@@ -49,6 +53,12 @@ impl Place {
 
     pub(crate) fn holds(&self, env: &Env) -> RedisHolds {
         RedisHolds::new(self.link(env), system_randomness().stream("holds"))
+    }
+
+    /// The same, in which hours pass at once for what is kept here.
+    pub(crate) fn skipping(&self, env: Env) -> Env {
+        let clock = SkippingClock { place: self.clone(), real: Arc::clone(&env.clock) };
+        Env { clock: Arc::new(clock), tick: skips::TICK, ..env }
     }
 
     fn key(&self, name: &str) -> String {
