@@ -24,6 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Crates that only some folders may name.
 const VENDORS: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/adapters/sqlite"]),
+    ("sqlx", &["src/adapters/postgres"]),
+    ("rdkafka", &["src/adapters/bus/kafka"]),
     (
         "axum",
         &[

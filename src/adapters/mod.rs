@@ -1,5 +1,5 @@
-//! The world, embedded: each folder holds the adapters of one port. No service and no runtime is
-//! named here, and each vendor crate in exactly one folder (`rusqlite` in [`sqlite`]).
+//! The world: each folder holds the adapters of one port, or those on one server. No service and no
+//! runtime is named here, and each vendor crate in exactly one folder.
 
 pub mod bus;
 pub mod cache;
@@ -7,6 +7,7 @@ pub mod clock;
 pub mod gateway;
 pub mod holds;
 pub mod mail;
+pub mod postgres;
 pub mod random;
 pub mod spawn;
 pub mod sqlite;

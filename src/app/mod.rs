@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod folder;
 pub mod logging;
 pub mod ports;
+pub mod roles;
 pub mod seeding;
 pub mod shop;
 
@@ -15,4 +16,5 @@ pub use config::Settings;
 pub use embedded::Embedded;
 pub use folder::{DataFolder, Tables};
 pub use ports::Ports;
+pub use roles::{Role, Roles};
 pub use shop::Shop;

@@ -14,17 +14,17 @@ use crate::values;
 /// Rows per statement: some milliseconds of the writer's time.
 const STEP: i64 = 2_000;
 
-const OUTBOX_LAST: &str = "select max(seq) from (select seq, created_at, published from outbox_events order by seq limit ?2)
+const OUTBOX_LAST: &str = "select max(seq) from (select seq, created_at, published from outbox_events order by seq limit ?2) as oldest
  where published = 'Y' and created_at < ?1";
 const OUTBOX_DELETE: &str =
     "delete from outbox_events where seq <= ?1 and published = 'Y' and created_at < ?2";
 const INBOX_COUNT: &str = "select count(*) from (select 1 from processed_events
-   where consumer = ?1 and event_id < ?2 and processed_at < ?3 limit ?4)";
+   where consumer = ?1 and event_id < ?2 and processed_at < ?3 limit ?4) as old";
 const INBOX_DELETE: &str = "delete from processed_events where consumer = ?1 and event_id in
  (select event_id from processed_events where consumer = ?1 and event_id < ?2 and processed_at < ?3
   order by event_id limit ?4)";
 const KEYS_COUNT: &str =
-    "select count(*) from (select 1 from idempotency_keys where expires_at <= ?1 limit ?2)";
+    "select count(*) from (select 1 from idempotency_keys where expires_at <= ?1 limit ?2) as old";
 const KEYS_DELETE: &str = "delete from idempotency_keys where (service, scope, key) in
  (select service, scope, key from idempotency_keys where expires_at <= ?1 order by expires_at limit ?2)";
 

@@ -14,7 +14,7 @@ use crate::services::desk::Bells;
 use crate::values;
 
 const UNPUBLISHED: &str =
-    "select count(*) from (select 1 from outbox_events where published = 'N' limit ?1)";
+    "select count(*) from (select 1 from outbox_events where published = 'N' limit ?1) as waiting";
 
 /// Pause between two looks.
 const EVERY: Duration = Duration::from_millis(500);

@@ -1,13 +1,16 @@
 //! Where values come from, and which one wins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::ConfigError;
+use super::{ConfigError, originals};
 
+/// Profiles that need no file.
+const PROFILES: [(&str, &str); 1] =
+    [("cluster", include_str!("../../../config/ecom.cluster.toml"))];
 const DEFAULTS: &str = include_str!("../../../config/ecom.default.toml");
 
 /// Where a value comes from.
@@ -15,6 +18,8 @@ const DEFAULTS: &str = include_str!("../../../config/ecom.default.toml");
 pub enum Origin {
     /// Built in.
     Default,
+    /// A built-in profile.
+    Profile(String),
     /// A file.
     File(PathBuf),
     /// An environment variable.
@@ -27,6 +32,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Profile(name) => write!(f, "profile {name}"),
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Env(name) => write!(f, "${name}"),
             Self::Flag(name) => write!(f, "--{name}"),
@@ -41,6 +47,8 @@ pub struct Sources {
     pub files: Vec<(PathBuf, String)>,
     /// Environment variables.
     pub env: Vec<(String, String)>,
+    /// The profile that is asked for, and where.
+    pub profile: Option<(String, Origin)>,
     /// Flags: their name, the key they set, and the value.
     pub flags: Vec<(&'static str, &'static str, String)>,
 }
@@ -65,9 +73,9 @@ impl Sources {
         }
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("ECOM_"))
+            .filter(|(name, _)| name.starts_with("ECOM_") || originals::is_known(name))
             .collect();
-        Ok(Self { files, env, flags: vec![] })
+        Ok(Self { files, env, profile: None, flags: vec![] })
     }
 }
 
@@ -110,6 +118,13 @@ impl Layers {
         for (key, value) in flatten(&defaults) {
             layers.values.insert(key, (value, Origin::Default));
         }
+        let mut profiles = Profiles::of(sources);
+        for (name, text) in PROFILES {
+            let table: Table = text.parse().expect("the built-in profiles are TOML");
+            if profiles.meets(name) {
+                layers.set_all(flatten(&table), &Origin::Profile(name.to_owned()))?;
+            }
+        }
         for (path, text) in &sources.files {
             let origin = Origin::File(path.clone());
             let table: Table = text.parse().map_err(|e: toml::de::Error| ConfigError {
@@ -117,9 +132,13 @@ impl Layers {
                 origin: origin.clone(),
                 text: e.to_string(),
             })?;
-            for (key, value) in flatten(&table) {
-                layers.set(&key, value, origin.clone())?;
-            }
+            let (base, of_profile) = profiles.split(flatten(&table));
+            layers.set_all(base, &origin)?;
+            layers.set_all(of_profile, &origin)?;
+        }
+        profiles.check()?;
+        for (key, text, name) in originals::settings(&sources.env) {
+            layers.set_text(key, &text, Origin::Env(name))?;
         }
         for (name, text) in &sources.env {
             let found = layers.values.keys().find(|key| env_name(key) == *name).cloned();
@@ -130,6 +149,10 @@ impl Layers {
             layers.set_text(key, text, Origin::Flag((*flag).to_owned()))?;
         }
         Ok(layers)
+    }
+
+    fn set_all(&mut self, flat: Vec<(String, Value)>, origin: &Origin) -> Result<(), ConfigError> {
+        flat.into_iter().try_for_each(|(key, value)| self.set(&key, value, origin.clone()))
     }
 
     fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
@@ -205,6 +228,52 @@ impl Layers {
         table
     }
 }
+
+/// Which profile applies, and which there are.
+struct Profiles {
+    wanted: Option<(String, Origin)>,
+    met: BTreeSet<String>,
+}
+
+impl Profiles {
+    fn of(sources: &Sources) -> Self {
+        let named = sources.env.iter().find(|(name, _)| name == "ECOM_PROFILE");
+        let named = named.map(|(name, text)| (text.clone(), Origin::Env(name.clone())));
+        let wanted = sources.profile.clone().or(named);
+        Self { wanted: wanted.filter(|(name, _)| !name.is_empty()), met: BTreeSet::new() }
+    }
+
+    /// Notes that there is such a profile; whether it is the one that applies.
+    fn meets(&mut self, name: &str) -> bool {
+        self.met.insert(name.to_owned());
+        self.wanted.as_ref().is_some_and(|(wanted, _)| wanted == name)
+    }
+
+    /// A file's settings for all, and those of the profile that applies.
+    fn split(&mut self, flat: Vec<(String, Value)>) -> (Flat, Flat) {
+        let (mut base, mut of_profile) = (vec![], vec![]);
+        for (key, value) in flat {
+            match key.strip_prefix("profile.").and_then(|rest| rest.split_once('.')) {
+                Some((name, key)) if self.meets(name) => of_profile.push((key.to_owned(), value)),
+                Some(_) => {}
+                None => base.push((key, value)),
+            }
+        }
+        (base, of_profile)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let Some((wanted, origin)) = &self.wanted else { return Ok(()) };
+        if self.met.contains(wanted) {
+            return Ok(());
+        }
+        let known: Vec<&str> = self.met.iter().map(String::as_str).collect();
+        let text = format!("there is no profile {wanted:?}; there are: {}", known.join(", "));
+        Err(ConfigError { key: "profile".into(), origin: origin.clone(), text })
+    }
+}
+
+type Flat = Vec<(String, Value)>;
 
 /// The environment variable of a setting.
 fn env_name(key: &str) -> String {

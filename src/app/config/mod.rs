@@ -2,8 +2,11 @@
 //! strict, and every value knows where it came from.
 
 mod layers;
+mod originals;
+pub mod servers;
 mod units;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -13,6 +16,7 @@ use super::logging::{self, LogFormat};
 use crate::domain::Email;
 use crate::ports::GatewayDials;
 use crate::services::{Mutation, ShopSettings};
+use super::roles::{Role, Roles};
 pub use layers::{Layers, Origin, Sources};
 pub use units::{ByteSize, Period};
 
@@ -27,6 +31,18 @@ pub struct Settings {
     shop: ShopTable,
     /// Delivery of events.
     pub delivery: DeliverySettings,
+    /// Where each API listens.
+    ports: BTreeMap<String, u16>,
+    /// Kafka.
+    pub kafka: servers::KafkaSettings,
+    /// PostgreSQL.
+    pub postgres: servers::PostgresSettings,
+    /// Redis.
+    pub redis: servers::RedisSettings,
+    /// The mail server.
+    pub smtp: servers::SmtpSettings,
+    /// Text messages.
+    pub sms: servers::SmsSettings,
     /// The simulated payment provider.
     pub gateway: GatewaySettings,
     /// Log output.
@@ -47,6 +63,12 @@ pub struct ServeSettings {
     pub products: usize,
     /// Whether the admin API is on.
     pub admin: bool,
+    /// Roles of this process; empty: all.
+    only: String,
+    /// Roles that it does not have.
+    except: String,
+    /// A name that no other running process has.
+    pub instance: String,
 }
 
 /// `[data]`
@@ -150,6 +172,12 @@ impl Settings {
         if let Err(text) = logging::filter(&self.log.level) {
             return wrong("log.level", text);
         }
+        if let Err(text) = Roles::parse(&self.serve.only, &self.serve.except) {
+            return wrong(if self.serve.only.is_empty() { "serve.except" } else { "serve.only" }, text);
+        }
+        if let Some((key, text)) = self.apart() {
+            return wrong(key, text);
+        }
         if self.serve.port_base > u16::MAX - 5 {
             return wrong("serve.port_base", "leave room for five more ports".into());
         }
@@ -174,6 +202,34 @@ impl Settings {
             return wrong("data.inbox_retention", text.into());
         }
         Ok(())
+    }
+
+    /// The roles of this process.
+    pub fn roles(&self) -> Roles {
+        Roles::parse(&self.serve.only, &self.serve.except).unwrap_or_default()
+    }
+
+    /// What processes with different roles must share but would each have to themselves.
+    fn apart(&self) -> Option<(&'static str, String)> {
+        let roles = Roles::parse(&self.serve.only, &self.serve.except).ok()?;
+        let all = Role::ALL.iter().all(|role| roles.has(*role));
+        let missing = [
+            ("kafka.bootstrap", self.kafka.bootstrap.is_empty()),
+            ("postgres.url", self.postgres.url.is_empty()),
+            ("redis.url", self.redis.url.is_empty()),
+        ];
+        let (key, _) = missing.into_iter().find(|(_, missing)| !all && *missing)?;
+        let text = "a process with some of the roles shares Kafka, PostgreSQL and Redis with the others; set it, or try --profile cluster";
+        Some((key, text.into()))
+    }
+
+    /// The port of the `n`th listener called `name`; 0: any free one.
+    pub fn port(&self, name: &str, n: u16) -> u16 {
+        match (self.ports.get(name), self.serve.port_base) {
+            (Some(port), _) if *port > 0 => *port,
+            (_, 0) => 0,
+            (_, base) => base + n,
+        }
     }
 
     /// How the simulated provider shall behave.

@@ -25,7 +25,7 @@ const UPDATE_CART: &str =
 const DELETE_EXPIRED: &str = "delete from carts where user_id in
  (select user_id from carts where expires_at <= ?1 order by expires_at limit ?2)";
 const COUNT_EXPIRED: &str =
-    "select count(*) from (select 1 from carts where expires_at <= ?1 limit ?2)";
+    "select count(*) from (select 1 from carts where expires_at <= ?1 limit ?2) as expired";
 const INSERT_CHECKOUT: &str =
     "insert into checkouts (order_id, cart_id, user_id, items, total_minor, email,
    phone, hold_expires_at, deadline, created_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";

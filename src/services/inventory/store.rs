@@ -30,7 +30,7 @@ macro_rules! select_holds {
 
 const SELECT_PRODUCT: &str = select_products!("where product_id = ?1");
 const SELECT_LISTED: &str =
-    select_products!("where listed = 1 and product_id > ?1 order by product_id limit ?2");
+    select_products!("where listed and product_id > ?1 order by product_id limit ?2");
 const SELECT_STOCK: &str = "select product_id, stock from products order by product_id";
 const INSERT_PRODUCT: &str =
     "insert into products (product_id, name, description, price_minor, listed,

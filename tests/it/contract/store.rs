@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ecom::adapters::postgres;
 use ecom::adapters::sqlite::Schema;
 use ecom::adapters::store::SqliteStore;
 use ecom::domain::Timestamp;
@@ -13,10 +14,12 @@ use ecom::ports::store::{
 
 use super::env::{self, Env, let_others_run};
 use super::journal::Place;
+use crate::harness::stack::{self, Server};
 
 suite! {
     in_a_folder: super::in_a_folder,
-    in_memory: super::in_memory;
+    in_memory: super::in_memory,
+    on_postgres: super::on_postgres;
     {
         a_write_is_seen_by_every_read_after_it,
         a_batch_is_applied_in_order,
@@ -47,6 +50,14 @@ const SQLITE: Schema = Schema {
        create table samples (id integer primary key, number integer, words text, data blob, at text);"],
 };
 
+const POSTGRES: postgres::Schema = postgres::Schema {
+    steps: &["create table accounts (
+         name text not null primary key,
+         balance bigint not null check (balance >= 0)
+       );
+       create table samples (id bigint primary key, number bigint, words text, data bytea, at timestamptz);"],
+};
+
 const OPEN: &str = "insert into accounts (name, balance) values (?1, ?2)";
 const BALANCE: &str = "select balance from accounts where name = ?1";
 const ALL: &str = "select name, balance from accounts order by name";
@@ -63,6 +74,11 @@ fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
     env::simulated(|env| case(Rig::sqlite(env, Place::memory(SQLITE))));
 }
 
+fn on_postgres<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
+    let Some(url) = Server::Postgres.address_or_skip() else { return };
+    env::live(|env| async move { case(Rig::postgres(env, &url).await).await });
+}
+
 /// A store with the tables above, and how to open it again.
 struct Rig {
     store: Arc<dyn Store>,
@@ -73,6 +89,20 @@ struct Rig {
 impl Rig {
     fn sqlite(env: Env, place: Place) -> Self {
         let open = move || Arc::new(SqliteStore::new(place.open())) as Arc<dyn Store>;
+        Self { store: open(), env, open: Box::new(open) }
+    }
+
+    /// In a schema of its own.
+    async fn postgres(env: Env, url: &str) -> Self {
+        let url = stack::own_schema(url, "store").await;
+        let clock = Arc::clone(&env.clock);
+        let open = move || {
+            let options = stack::options(&url);
+            let connect =
+                postgres::PostgresStore::connect(options, POSTGRES, true, Arc::clone(&clock));
+            let connect = || tokio::runtime::Handle::current().block_on(connect);
+            Arc::new(tokio::task::block_in_place(connect).unwrap()) as Arc<dyn Store>
+        };
         Self { store: open(), env, open: Box::new(open) }
     }
 

@@ -3,6 +3,10 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ecom::adapters::bus::kafka::{KafkaOptions, Security};
+use ecom::adapters::postgres::PostgresOptions;
 
 /// A real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,39 @@ pub(crate) fn unique(stem: &str) -> String {
     let (pid, n) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let started = ecom::ports::Clock::now(&ecom::app::SystemClock::default()).millis();
     format!("{stem}_{started:x}_{pid}_{n}")
+}
+
+/// A new schema in the database at `url`, as the URL of a database that has nothing else.
+pub(crate) async fn own_schema(url: &str, stem: &str) -> String {
+    let name = unique(stem);
+    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("create schema {name}"));
+    sqlx::query(create).execute(&mut connection).await.unwrap();
+    let sign = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{sign}options[search_path]={name}")
+}
+
+/// How tests reach PostgreSQL.
+pub(crate) fn options(url: &str) -> PostgresOptions {
+    PostgresOptions {
+        url: url.to_owned(),
+        connections: 4,
+        timeout: Duration::from_secs(10),
+        application: "ecom-test".into(),
+    }
+}
+
+/// How tests reach Kafka, with topics and groups that begin with `prefix`.
+pub(crate) fn kafka(bootstrap: &str, prefix: &str) -> KafkaOptions {
+    KafkaOptions {
+        bootstrap: bootstrap.to_owned(),
+        prefix: format!("{prefix}."),
+        replication: 0,
+        instance: None,
+        timeout: Duration::from_secs(10),
+        session_timeout: Duration::from_secs(6),
+        security: Security::default(),
+    }
 }
 
 #[test]

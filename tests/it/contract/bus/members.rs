@@ -85,7 +85,20 @@ async fn members_of_other_topics_take_nothing_away(rig: Rig) {
     let topics = [rig.topic("mixed.a", 2).await, rig.topic("mixed.b", 2).await];
     let mut both = rig.subscribe("mixed", &topics).await;
     let mut single = rig.subscribe("mixed", &topics[1..]).await;
-    share(&rig, topics[1], both.as_mut(), single.as_mut()).await;
+    // Whether they share the second topic or one has all of it is the bus's choice.
+    for round in 0.. {
+        assert!(round < ROUNDS_MAX, "the second member gets nothing");
+        let number = 1_000 + round;
+        rig.publish_numbers(topics[1], 0, [number]).await;
+        rig.publish_numbers(topics[1], 1, [number]).await;
+        let mut found = partitions_of(&rig, single.as_mut(), number).await;
+        let has_some = !found.is_empty();
+        found.extend(partitions_of(&rig, both.as_mut(), number).await);
+        found.sort_unstable();
+        if has_some && found == [0, 1] {
+            break;
+        }
+    }
     rig.publish_numbers(topics[0], 0, [1]).await;
     rig.publish_numbers(topics[0], 1, [1]).await;
     assert_eq!(partitions_of(&rig, single.as_mut(), 1).await, NONE);

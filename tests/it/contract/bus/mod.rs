@@ -2,21 +2,24 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use ecom::adapters::bus::EmbeddedLog;
+use ecom::adapters::bus::{EmbeddedLog, KafkaBus};
 use ecom::adapters::sqlite::Schema;
 use ecom::ports::bus::{EventBus, NewRecord, PartitionInfo, Position, Record, Subscription};
 
 use super::env::{self, Env};
 use super::journal::Place;
+use crate::harness::stack::{self, Server};
 
 /// Makes a test of every case on every event bus.
 macro_rules! on_every_bus {
     ($($case:ident),+ $(,)?) => {
         suite! {
             in_a_folder: crate::contract::bus::in_a_folder,
-            in_memory: crate::contract::bus::in_memory;
+            in_memory: crate::contract::bus::in_memory,
+            on_kafka: crate::contract::bus::on_kafka;
             { $($case),+ }
         }
     };
@@ -37,6 +40,11 @@ fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
     env::simulated(|env| case(Rig::embedded(env, Place::memory(Schema::SHOP))));
 }
 
+fn on_kafka<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
+    let Some(bootstrap) = Server::Kafka.address_or_skip() else { return };
+    env::live(|env| case(Rig::kafka(env, &bootstrap)));
+}
+
 /// A bus, and how to open it again.
 struct Rig {
     bus: Arc<dyn EventBus>,
@@ -49,6 +57,19 @@ impl Rig {
         let clock = Arc::clone(&env.clock);
         Self::new(env, move || {
             Arc::new(EmbeddedLog::open(place.open(), Arc::clone(&clock)).unwrap())
+        })
+    }
+
+    /// On a cluster, with topics and groups of its own.
+    fn kafka(env: Env, bootstrap: &str) -> Self {
+        // A group takes its time to share its partitions.
+        let env = Env { tick: Duration::from_millis(250), ..env };
+        let options = stack::kafka(bootstrap, &stack::unique("bus"));
+        let clock = Arc::clone(&env.clock);
+        Self::new(env, move || {
+            let connect = KafkaBus::connect(options.clone(), Arc::clone(&clock));
+            let connect = || tokio::runtime::Handle::current().block_on(connect);
+            Arc::new(tokio::task::block_in_place(connect).unwrap())
         })
     }
 

@@ -1,0 +1,45 @@
+//! What Kafka's errors mean to the shop.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use crate::ports::bus::{BusError, RECORD_BYTES_MAX};
+
+/// The error of a question or command about `what`.
+pub(super) fn bus_error(e: &KafkaError, what: &str) -> BusError {
+    match e.rdkafka_error_code() {
+        Some(code) => of_code(code, what),
+        None => BusError::Broken(format!("{what}: {e}")),
+    }
+}
+
+/// The error that `code` is.
+pub(super) fn of_code(code: Code, what: &str) -> BusError {
+    match code {
+        Code::UnknownTopic
+        | Code::UnknownPartition
+        | Code::UnknownTopicOrPartition
+        | Code::OffsetOutOfRange => BusError::Unknown(what.to_owned()),
+        Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
+            BusError::TooLarge { size: RECORD_BYTES_MAX + 1, max: RECORD_BYTES_MAX }
+        }
+        Code::IllegalGeneration
+        | Code::UnknownMemberId
+        | Code::FencedInstanceId
+        | Code::Fenced
+        | Code::AssignmentLost => BusError::Fenced(what.to_owned()),
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed => {
+            BusError::Broken(format!("{what}: {code}; the Kafka user needs that right"))
+        }
+        Code::InvalidArgument
+        | Code::InvalidConfig
+        | Code::InvalidReplicationFactor
+        | Code::InvalidPartitions
+        | Code::PolicyViolation
+        | Code::InvalidTopic
+        | Code::UnsupportedVersion
+        | Code::Fatal => BusError::Broken(format!("{what}: {code}")),
+        _ => BusError::Unavailable(format!("{what}: {code}")),
+    }
+}

@@ -1,0 +1,213 @@
+//! A member of a consumer group. Partitions come and go only while it polls: what a batch is about is
+//! the member's own until the next poll, unless the cluster has not heard from it for too long.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{FutureExt, StreamExt};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer,
+};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::errors::{bus_error, of_code};
+use super::read::record;
+use super::{Shared, blocking, client};
+use crate::ports::bus::{BusError, Position, Record, Subscription};
+
+/// Records fetched ahead of need, of each partition.
+const AHEAD: &str = "10000";
+/// How long leaving may take.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
+
+/// Knows which partitions are the member's.
+#[derive(Default)]
+struct Membership {
+    /// By the cluster's names.
+    owned: Mutex<BTreeSet<(String, i32)>>,
+}
+
+impl Membership {
+    fn owned(&self) -> MutexGuard<'_, BTreeSet<(String, i32)>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Clone, Default)]
+struct MemberContext(Arc<Membership>);
+
+impl ClientContext for MemberContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        client::log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
+
+impl ConsumerContext for MemberContext {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let mut owned = self.0.owned();
+        match rebalance {
+            Rebalance::Assign(more) => {
+                owned.extend(more.elements().iter().map(|e| (e.topic().to_owned(), e.partition())));
+            }
+            Rebalance::Revoke(less) => {
+                for e in less.elements() {
+                    owned.remove(&(e.topic().to_owned(), e.partition()));
+                }
+            }
+            Rebalance::Error(_) => owned.clear(),
+        }
+    }
+}
+
+/// A member of a group.
+pub(super) struct Member {
+    shared: Arc<Shared>,
+    consumer: Option<Arc<StreamConsumer<MemberContext>>>,
+    membership: Arc<Membership>,
+    /// Our names by the cluster's.
+    topics: BTreeMap<String, Arc<str>>,
+}
+
+impl Member {
+    pub(super) fn join(
+        shared: &Arc<Shared>,
+        group: &str,
+        topics: Vec<Arc<str>>,
+    ) -> Result<Self, BusError> {
+        let options = &shared.options;
+        let mut config = options.config();
+        let session = options.session_timeout.as_millis();
+        config
+            .set("group.id", shared.outer(group))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", session.to_string())
+            .set("heartbeat.interval.ms", (session / 12).max(100).to_string())
+            .set("queued.min.messages", AHEAD)
+            .set("fetch.message.max.bytes", "1048576");
+        if let Some(instance) = &options.instance {
+            config.set("group.instance.id", format!("{instance}.{group}"));
+        }
+        let context = MemberContext::default();
+        let membership = Arc::clone(&context.0);
+        let consumer: StreamConsumer<MemberContext> = client::create(&config, context)?;
+        let topics: BTreeMap<String, Arc<str>> =
+            topics.into_iter().map(|topic| (shared.outer(&topic), topic)).collect();
+        let names: Vec<&str> = topics.keys().map(String::as_str).collect();
+        consumer.subscribe(&names).map_err(|e| bus_error(&e, group))?;
+        let consumer = Some(Arc::new(consumer));
+        Ok(Self { shared: Arc::clone(shared), consumer, membership, topics })
+    }
+
+    fn consumer(&self) -> Result<&Arc<StreamConsumer<MemberContext>>, BusError> {
+        self.consumer.as_ref().ok_or_else(|| BusError::Unavailable("this member has left".into()))
+    }
+}
+
+/// What a poll's error means; none: it will pass.
+fn polled(e: &KafkaError) -> Option<BusError> {
+    match e {
+        KafkaError::MessageConsumptionFatal(code) => Some(match of_code(*code, "consumer group") {
+            fenced @ BusError::Fenced(_) => fenced,
+            other => BusError::Broken(other.to_string()),
+        }),
+        KafkaError::MessageConsumption(code) => match code {
+            Code::UnknownTopic
+            | Code::UnknownTopicOrPartition
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed => Some(of_code(*code, "consumer group")),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[async_trait]
+impl Subscription for Member {
+    async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
+        let mut stream = self.consumer()?.stream();
+        let mut taken = vec![];
+        loop {
+            // Once there is something nothing is waited for, so that nothing is lost on the way.
+            let next = if taken.is_empty() {
+                stream.next().await
+            } else {
+                match stream.next().now_or_never() {
+                    Some(next) => next,
+                    None => return Ok(taken),
+                }
+            };
+            match next {
+                Some(Ok(message)) => {
+                    taken.extend(record(&message, &self.topics));
+                    if taken.len() >= max.max(1) {
+                        return Ok(taken);
+                    }
+                }
+                Some(Err(e)) => match polled(&e) {
+                    Some(e) => return Err(e),
+                    None => tracing::debug!(error = %e, "polling goes on"),
+                },
+                None => return Err(BusError::Unavailable("the consumer has ended".into())),
+            }
+        }
+    }
+
+    async fn commit(&mut self, next: &[Position]) -> Result<(), BusError> {
+        if next.is_empty() {
+            return Ok(());
+        }
+        let consumer = Arc::clone(self.consumer()?);
+        let mut offsets = TopicPartitionList::with_capacity(next.len());
+        {
+            let owned = self.membership.owned();
+            let lost = consumer.assignment_lost();
+            for at in next {
+                let (outer, partition) = (self.shared.outer(&at.topic), at.partition as i32);
+                let place = (outer, partition);
+                if lost || !owned.contains(&place) {
+                    return Err(BusError::Fenced(format!("{}/{}", at.topic, at.partition)));
+                }
+                let offset = Offset::Offset(at.offset as i64);
+                offsets
+                    .add_partition_offset(&place.0, partition, offset)
+                    .map_err(|e| bus_error(&e, &at.topic))?;
+            }
+        }
+        blocking(move || match consumer.commit(&offsets, CommitMode::Sync) {
+            // The group is being shared out anew: ours stays ours, and is committed with the next.
+            Err(KafkaError::ConsumerCommit(Code::RebalanceInProgress)) => {
+                Err(BusError::Unavailable("the group is being shared out anew".into()))
+            }
+            Err(e) => Err(bus_error(&e, "commit")),
+            Ok(()) => Ok(()),
+        })
+        .await
+    }
+}
+
+impl Drop for Member {
+    /// Leaves the group, so that others need not wait for a time-out.
+    fn drop(&mut self) {
+        let Some(consumer) = self.consumer.take() else { return };
+        let (left, done) = std::sync::mpsc::channel();
+        #[expect(clippy::disallowed_methods, reason = "leaving blocks its thread")]
+        std::thread::spawn(move || {
+            consumer.unsubscribe();
+            drop(consumer);
+            let _ = left.send(());
+        });
+        let _ = done.recv_timeout(LEAVE_MAX);
+    }
+}

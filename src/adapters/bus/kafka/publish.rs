@@ -1,0 +1,172 @@
+//! Publishing: an idempotent producer, every copy in sync before an answer.
+//!
+//! Order is kept by never letting a later record survive an earlier one that is lost: records do not
+//! expire one by one. If the cluster is silent for too long, all that wait are thrown away at once,
+//! and whoever published them publishes them again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::future_producer::OwnedDeliveryResult;
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _, PurgeConfig};
+
+use super::Shared;
+use super::client::{self, KafkaOptions};
+use super::errors::bus_error;
+use crate::events::Topic;
+use crate::ports::bus::{BusError, DEAD_LETTER_BYTES_MAX, NewRecord, Position, RECORD_BYTES_MAX};
+use crate::ports::clock::timeout;
+
+/// The context of the producer: its log goes where all logs go.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        client::log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+    }
+}
+
+/// The producer of a process.
+pub(super) struct Producer(FutureProducer<Quiet>);
+
+impl Producer {
+    pub(super) fn new(options: &KafkaOptions) -> Result<Self, BusError> {
+        let mut config = options.config();
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "0")
+            .set("compression.type", "none")
+            // Longer than anybody waits: see above.
+            .set("message.timeout.ms", "2147483647")
+            .set("request.timeout.ms", options.timeout.as_millis().to_string());
+        Ok(Self(client::create(&config, Quiet)?))
+    }
+
+    /// Throws away what waits for the cluster. What it has got already it may keep: of each partition
+    /// the first of them.
+    fn give_up(&self) {
+        self.0.purge(PurgeConfig::default().queue().inflight().non_blocking());
+    }
+}
+
+struct Routed {
+    topic: Arc<str>,
+    outer: String,
+    record: NewRecord,
+}
+
+pub(super) async fn publish(
+    shared: &Arc<Shared>,
+    records: Vec<NewRecord>,
+) -> Result<Vec<Position>, BusError> {
+    let mut routed = Vec::with_capacity(records.len());
+    for record in records {
+        fits(&record)?;
+        let topic = match record.partition {
+            Some(partition) => shared.checked(&record.topic, partition).await?,
+            None => shared.topic(&record.topic).await?.0,
+        };
+        routed.push(Routed { outer: shared.outer(&topic), topic, record });
+    }
+    let sending = send(&shared.producer, &routed);
+    match timeout(shared.clock.as_ref(), shared.options.timeout, sending).await {
+        Some(positions) => positions,
+        None => {
+            shared.producer.give_up();
+            let limit = shared.options.timeout;
+            Err(BusError::Unavailable(format!("Kafka has not confirmed within {limit:?}")))
+        }
+    }
+}
+
+async fn send(producer: &Producer, routed: &[Routed]) -> Result<Vec<Position>, BusError> {
+    let mut waiting: VecDeque<(DeliveryFuture, &Routed)> = VecDeque::new();
+    let mut confirmed = Confirmed { positions: Vec::with_capacity(routed.len()), failed: None };
+    for one in routed {
+        let mut record = Some(future_record(one));
+        while let Some(next) = record.take() {
+            match producer.0.send_result(next) {
+                Ok(delivery) => waiting.push_back((delivery, one)),
+                Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
+                    // Room comes with the next confirmation; ours, or those of somebody else.
+                    match waiting.pop_front() {
+                        Some((delivery, one)) => confirmed.note(delivery.await.ok(), one),
+                        None => {
+                            return Err(BusError::Unavailable(
+                                "the producer's queue is full".into(),
+                            ));
+                        }
+                    }
+                    record = Some(back);
+                }
+                Err((e, _)) => confirmed.fail(bus_error(&e, &one.record.topic)),
+            }
+        }
+    }
+    for (delivery, one) in waiting {
+        confirmed.note(delivery.await.ok(), one);
+    }
+    confirmed.failed.map_or(Ok(confirmed.positions), Err)
+}
+
+struct Confirmed {
+    positions: Vec<Position>,
+    failed: Option<BusError>,
+}
+
+impl Confirmed {
+    fn note(&mut self, delivered: Option<OwnedDeliveryResult>, one: &Routed) {
+        match delivered {
+            Some(Ok(at)) => self.positions.push(Position {
+                topic: Arc::clone(&one.topic),
+                partition: at.partition.unsigned_abs(),
+                offset: at.offset.unsigned_abs(),
+            }),
+            Some(Err((e, _))) => self.fail(bus_error(&e, &one.record.topic)),
+            None => self.fail(BusError::Unavailable("the producer has ended".into())),
+        }
+    }
+
+    /// What can never work says more than what may work later.
+    fn fail(&mut self, e: BusError) {
+        if self.failed.as_ref().is_none_or(BusError::is_transient) {
+            self.failed = Some(e);
+        }
+    }
+}
+
+fn future_record(one: &Routed) -> FutureRecord<'_, [u8], [u8]> {
+    let record = &one.record;
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for (key, value) in &record.headers {
+        headers = headers.insert(Header { key, value: Some(value.as_ref()) });
+    }
+    FutureRecord {
+        topic: &one.outer,
+        partition: record.partition.map(|partition| partition as i32),
+        payload: record.value.as_deref(),
+        key: record.key.as_deref(),
+        timestamp: None,
+        headers: (!record.headers.is_empty()).then_some(headers),
+    }
+}
+
+fn fits(record: &NewRecord) -> Result<(), BusError> {
+    let headers: usize = record.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
+    let size = headers
+        + record.key.as_ref().map_or(0, bytes::Bytes::len)
+        + record.value.as_ref().map_or(0, bytes::Bytes::len);
+    let dead_letter = record.topic == Topic::DlqEvents.as_str();
+    let max = if dead_letter { DEAD_LETTER_BYTES_MAX } else { RECORD_BYTES_MAX };
+    if size > max { Err(BusError::TooLarge { size, max }) } else { Ok(()) }
+}

@@ -1,0 +1,99 @@
+//! What PostgreSQL's errors mean to the shop. Codes: PostgreSQL manual, appendix A.
+
+use sqlx::Error;
+
+use crate::ports::store::StoreError;
+
+/// What went wrong, and what may be done about it at once.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Others were in the way (a serialization failure, a deadlock): the same batch again.
+    InTheWay(String),
+    /// The connection is gone. Nothing was done, unless the statement was a commit.
+    Lost(String),
+    /// One statement met one row twice: its rows must be run one by one.
+    RowTwice,
+    /// For the caller.
+    Told(StoreError),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(e: StoreError) -> Self {
+        Self::Told(e)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(e: Error) -> Self {
+        let text = e.to_string();
+        let code = match &e {
+            Error::Database(e) => e.code().unwrap_or_default().into_owned(),
+            Error::PoolTimedOut => {
+                let text = "every connection is in use, or the server cannot be reached";
+                return Self::Told(StoreError::Unavailable(text.into()));
+            }
+            Error::PoolClosed | Error::Io(_) | Error::Tls(_) | Error::Protocol(_) => {
+                return Self::Lost(text);
+            }
+            _ => return Self::Told(StoreError::Broken(text)),
+        };
+        match code.as_str() {
+            "23505" => Self::Told(StoreError::Conflict(text)),
+            "21000" => Self::RowTwice,
+            "40001" | "40P01" => Self::InTheWay(text),
+            "53100" => Self::Told(StoreError::Full(text)),
+            // Shutting down, starting up, a standby by now, cut off while idle.
+            "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03" => Self::Lost(text),
+            // No right, no such database, too many connections, time-outs of a lock or a statement.
+            "28P01" | "28000" | "3D000" | "55P03" | "57014" => {
+                Self::Told(StoreError::Unavailable(text))
+            }
+            code if code.starts_with("53") => Self::Told(StoreError::Unavailable(text)),
+            code if code.starts_with("08") => Self::Lost(text),
+            _ => Self::Told(StoreError::Broken(text)),
+        }
+    }
+}
+
+impl From<Trouble> for StoreError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::InTheWay(text) => Self::Conflict(text),
+            Trouble::Lost(text) => Self::Unavailable(text),
+            Trouble::RowTwice => Self::Broken("a statement met one row twice".into()),
+            Trouble::Told(e) => e,
+        }
+    }
+}
+
+/// Why there is no working connection, and what to do about it; for people.
+pub(super) fn explain(e: &Error, place: &str) -> String {
+    let (why, advice) = match e {
+        Error::Database(db) => match db.code().unwrap_or_default().as_ref() {
+            "28P01" | "28000" => {
+                (db.message().to_owned(), "check user and password of the postgres URL")
+            }
+            "3D000" => (db.message().to_owned(), "create the database, or name another in the URL"),
+            "53300" => (
+                db.message().to_owned(),
+                "raise max_connections there, or lower postgres.connections",
+            ),
+            "57P03" => (db.message().to_owned(), "it is starting; try again in a moment"),
+            _ => (db.message().to_owned(), "see the server's log"),
+        },
+        Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            (e.to_string(), "is PostgreSQL running there?")
+        }
+        Error::Io(e) => (e.to_string(), "check host and port of the postgres URL"),
+        Error::Protocol(e) => (
+            format!("what answers there is not PostgreSQL ({e})"),
+            "check host and port of the postgres URL",
+        ),
+        Error::Tls(e) => (e.to_string(), "see sslmode in the postgres URL"),
+        Error::PoolTimedOut => {
+            ("no answer in time".into(), "check host and port, and any firewall between")
+        }
+        e => (e.to_string(), "check the postgres URL"),
+    };
+    format!("PostgreSQL at {place}: {why}; {advice}")
+}
