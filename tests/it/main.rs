@@ -8,6 +8,7 @@ mod cli;
 mod contract;
 mod crash;
 mod delivery;
+mod deploy;
 mod flows;
 mod harness;
 mod interleavings;
