@@ -9,6 +9,7 @@ use super::ports::Others;
 use super::{DataFolder, Embedded, Ports, Role, Settings};
 use crate::adapters::bus::KafkaBus;
 use crate::adapters::bus::kafka::{KafkaOptions, Security};
+use crate::adapters::gateway::HttpGateway;
 use crate::adapters::mail::{BadAddress, HttpInbox, SmsByMail, SmtpMailer, WebhookSms};
 use crate::adapters::postgres::{PostgresNotices, PostgresOptions, PostgresStore, Schema};
 use crate::adapters::redis::{RedisCache, RedisHolds, RedisLink};
@@ -87,6 +88,10 @@ impl Backends {
             ports.cache = Arc::new(RedisCache::new(link.clone()));
             ports.holds = Arc::new(RedisHolds::new(link, dice));
         }
+        if !settings.gateway.url.is_empty() {
+            let clock = Arc::clone(&ports.clock);
+            ports.gateway = Arc::new(gateway(settings, clock)?);
+        }
         mail(settings, &mut ports)?;
         ports.one_journal = own_log && own_store;
         Ok(Self { ports, embedded, own_log })
@@ -99,6 +104,13 @@ async fn redis(settings: &Settings, clock: Arc<dyn Clock>) -> Result<RedisLink, 
     let link = link.map_err(|e| NotUsable(e.to_string()))?;
     link.ping().await.map_err(|e| NotUsable(e.to_string()))?;
     Ok(link)
+}
+
+/// A provider need not be there yet: charges wait for it.
+fn gateway(settings: &Settings, clock: Arc<dyn Clock>) -> Result<HttpGateway, NotUsable> {
+    let (of, secret) = (&settings.gateway, settings.gateway.secret.as_ref());
+    HttpGateway::new(&of.url, secret, of.request_timeout.0, clock)
+        .map_err(|e| NotUsable(e.to_string()))
 }
 
 /// A mail server need not be there yet: messages wait for it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::{Settings, backends, folder};
+pub use crate::adapters::gateway::HttpLedger;
 use crate::adapters::sqlite::Schema;
 use crate::adapters::store::SqliteSnapshot;
 use crate::ports::{Clock, EventBus, Mailbox, Store, StoreError};
@@ -19,6 +20,8 @@ pub struct Remains {
     pub bus: Option<Arc<dyn EventBus>>,
     /// The provider's ledger and the mailbox, as far as they are embedded.
     pub outside: Option<Arc<dyn Store>>,
+    /// The provider's ledger, where it is a server's.
+    pub ledger: Option<Arc<HttpLedger>>,
     /// The mailbox, where it is a server's.
     pub inbox: Option<Arc<dyn Mailbox>>,
 }
@@ -28,7 +31,7 @@ impl Remains {
     pub fn of_folder(folder: &Path) -> Result<Self, StoreError> {
         let shop = SqliteSnapshot::open(&folder::shop_db(folder), Schema::SHOP)?;
         let outside = Some(outside(folder)?);
-        Ok(Self { shop: Arc::new(shop), bus: None, outside, inbox: None })
+        Ok(Self { shop: Arc::new(shop), bus: None, outside, ledger: None, inbox: None })
     }
 
     /// Those on the servers that the settings name, and in the folder what they do not name.
@@ -39,11 +42,16 @@ impl Remains {
         } else {
             let shop = backends::postgres(settings, false, Arc::clone(&clock)).await;
             let shop = shop.with_context(|| format!("{} holds no shop", path.display()))?;
-            Self { shop: Arc::new(shop), bus: None, outside: None, inbox: None }
+            Self { shop: Arc::new(shop), bus: None, outside: None, ledger: None, inbox: None }
         };
         if !settings.postgres.url.is_empty() {
             let store = backends::postgres(settings, false, Arc::clone(&clock)).await?;
             remains.shop = Arc::new(store);
+        }
+        let gateway = &settings.gateway;
+        if !gateway.url.is_empty() {
+            let ledger = HttpLedger::new(&gateway.url, gateway.secret.as_ref())?;
+            remains.ledger = Some(Arc::new(ledger));
         }
         if !settings.smtp.url.is_empty() {
             remains.inbox = backends::inbox(settings, Arc::clone(&clock))?;

@@ -5,6 +5,7 @@ mod config;
 mod dlq;
 mod exit;
 mod gateway;
+mod health;
 mod output;
 mod progress;
 mod reach;
@@ -76,6 +77,8 @@ enum Command {
     /// Run the simulated payment provider on its own; see and change how it behaves.
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),
+    /// Ask a running process how it is.
+    Health(health::HealthArgs),
     /// Measure how fast the shop is on this machine.
     Bench(bench::BenchArgs),
     /// Look at the configuration.
@@ -191,6 +194,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
             let (settings, _) = load(&cli.global, command.flags(), command.level())?;
             gateway::run(&command, &settings)
         }
+        Command::Health(args) => health::run(&args),
         Command::Bench(args) => {
             let (settings, _) = load(&cli.global, vec![], "warn")?;
             bench::run(&args, &settings)

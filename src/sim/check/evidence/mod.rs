@@ -1,5 +1,6 @@
 //! What a run left behind, read once and kept compact.
 
+mod ledger;
 mod log;
 mod mail;
 mod settled;
@@ -236,7 +237,7 @@ impl Evidence {
 
     /// Reads all of it.
     pub async fn read(sources: Sources) -> anyhow::Result<Self> {
-        let Remains { shop, bus, outside, inbox } = sources.remains;
+        let Remains { shop, bus, outside, ledger, inbox } = sources.remains;
         let shop = shop.as_ref();
         let outside = outside.as_deref();
         let mut evidence = Self {
@@ -254,6 +255,7 @@ impl Evidence {
             starts: tables::starts(shop).await?,
             ..Self::of_history_alone(vec![])
         };
+        evidence.read_outbox(shop).await?;
         match bus {
             Some(bus) => evidence.read_bus(bus.as_ref(), sources.now).await?,
             None => {
@@ -261,7 +263,9 @@ impl Evidence {
                 evidence.read_log(shop, sources.now).await?;
             }
         }
-        if let Some(outside) = outside {
+        if let Some(ledger) = ledger {
+            (evidence.charges, evidence.refunds) = ledger::read(&ledger).await?;
+        } else if let Some(outside) = outside {
             evidence.charges = tables::charges(outside).await?;
             evidence.refunds = tables::refunds(outside).await?;
         }
@@ -270,13 +274,19 @@ impl Evidence {
                 // A mail server is everybody's: what is about other shops' orders is none of ours.
                 let known = |order: &String| evidence.checkouts.contains_key(order);
                 let mut copies = mail::copies(inbox.as_ref()).await?;
-                copies.retain(|copy| copy.order.as_ref().is_none_or(known));
+                copies.retain(|copy| match &copy.order {
+                    Some(order) => known(order),
+                    // Alerts are called after the event that they are about.
+                    None => {
+                        let event = copy.message_id.split('.').next().unwrap_or_default();
+                        id(event).is_ok_and(|event| evidence.outbox.contains_key(&event))
+                    }
+                });
                 evidence.mail = copies;
             }
             (None, Some(outside)) => evidence.mail = tables::mail(outside).await?,
             (None, None) => {}
         }
-        evidence.read_outbox(shop).await?;
         evidence.read_unsettled(shop).await?;
         Ok(evidence)
     }
