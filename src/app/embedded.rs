@@ -121,7 +121,13 @@ impl Embedded {
     pub fn remains(&self) -> Remains {
         let on = |journal: &Arc<Journal>| Arc::new(SqliteStore::new(Arc::clone(journal)));
         let outside = on(&self.outside) as Arc<dyn Store>;
-        Remains { shop: on(&self.journal), bus: None, outside: Some(outside), ledger: None, inbox: None }
+        Remains {
+            shop: on(&self.journal),
+            bus: None,
+            outside: Some(outside),
+            ledger: None,
+            inbox: None,
+        }
     }
 
     /// Removes from the log what is past its retention, as a part of `shop`, every so often.

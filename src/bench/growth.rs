@@ -15,7 +15,7 @@ use crate::app::config::Period;
 /// Orders of one slice.
 const SLICE: usize = 100_000;
 /// What is older is removed from log, outbox and inbox; a few slices long.
-const RETENTION: Duration = Duration::from_secs(60);
+const RETENTION: Duration = Duration::from_mins(1);
 /// How often.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 

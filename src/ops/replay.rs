@@ -23,7 +23,7 @@ const REPLAY_FAMILY: &str = "ecom-replay";
 /// Pause between two looks at what became of a replay.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Longest wait for what becomes of a replay: somebody waits for the answer, and so do other replays.
-const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+const WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// Which dead letters, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

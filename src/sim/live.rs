@@ -25,9 +25,9 @@ use crate::ports::{Clock, EventBus};
 /// The clients' history within a data folder.
 pub const HISTORY: &str = "history.jsonl";
 /// How long the shop may take for nothing at all while it drains.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+const DRAIN_PATIENCE: Duration = Duration::from_mins(1);
 /// How long an order is followed: past its deadlines, a shopper has given up.
-const FOLLOW_MAX: Duration = Duration::from_secs(120);
+const FOLLOW_MAX: Duration = Duration::from_mins(2);
 
 /// What a run is made of.
 pub struct Plan {

@@ -144,7 +144,7 @@ fn report_of_the_deaf(to: fn(&str) -> bool, expect: fn(&Report)) {
             t.product("P", "5.00", 100).await;
             let client = Arc::new(Deaf { inner: Arc::clone(&t.client), to });
             let (clock, spawn) = (Arc::new(t.clock.clone()), Arc::clone(&t.embedded.ports.spawn));
-            let patience = Duration::from_secs(60);
+            let patience = Duration::from_mins(1);
             let crowd = Crowd::new(Workload::of(20, 1), client, clock, spawn, patience);
             let crowd = Arc::new(crowd);
             lab::run(&crowd).await.unwrap();

@@ -30,8 +30,8 @@ fn flags_beat_the_environment_beats_files_beats_defaults() {
     let settings = load(&all).unwrap();
     assert_eq!(settings.serve.port_base, 3000);
     let shop = settings.shop();
-    assert_eq!((shop.hold_ttl, shop.low_stock), (Duration::from_secs(120), 3));
-    assert_eq!(shop.cart_ttl, Duration::from_secs(24 * 3600));
+    assert_eq!((shop.hold_ttl, shop.low_stock), (Duration::from_mins(2), 3));
+    assert_eq!(shop.cart_ttl, Duration::from_hours(24));
     let layers = Layers::read(&all).unwrap();
     let origin = |key: &str| layers.all().find(|(k, ..)| *k == key).unwrap().2.to_string();
     assert_eq!(origin("serve.port_base"), "--port-base");

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 const FRESH: CartId = CartId(Uuid::from_u128(1));
 
 fn line(product: &str, quantity: u32, price: i64) -> Line {

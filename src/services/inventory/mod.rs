@@ -22,7 +22,7 @@ use model::{Fall, HoldRow, HoldState, Movement, Product, Shelf, Tracked, units_o
 use soft::{FollowUp, SoftHolds};
 
 /// A reservation takes its hold along for this long, past any commit.
-const RESERVING_TTL: Duration = Duration::from_secs(60);
+const RESERVING_TTL: Duration = Duration::from_mins(1);
 
 /// The inventory service.
 pub struct Inventory {

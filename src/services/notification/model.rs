@@ -54,7 +54,7 @@ pub struct Message {
 /// First pause before a message is tried again; doubles up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Longest pause before a message is tried again.
-const PAUSE_MAX: Duration = Duration::from_secs(300);
+const PAUSE_MAX: Duration = Duration::from_mins(5);
 
 impl Message {
     /// As an e-mail; none if the recipient is no address.

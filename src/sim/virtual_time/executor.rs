@@ -186,10 +186,10 @@ mod tests {
         let (mut executor, clock) = executor(1);
         let long = clock.clone();
         let elapsed = executor.run(async move {
-            long.sleep(Duration::from_secs(3_600)).await;
+            long.sleep(Duration::from_hours(1)).await;
             long.elapsed()
         });
-        assert_eq!(elapsed, Some(Duration::from_secs(3_600)));
+        assert_eq!(elapsed, Some(Duration::from_hours(1)));
     }
 
     #[test]

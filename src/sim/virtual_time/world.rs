@@ -21,7 +21,7 @@ use crate::sim::live::Settling;
 use crate::sim::report::{Backend, Mode, Parts, Report};
 
 /// How long an order is followed, in virtual time: past all deadlines.
-const FOLLOW_MAX: Duration = Duration::from_secs(30 * 60);
+const FOLLOW_MAX: Duration = Duration::from_mins(30);
 
 /// What a run is made of.
 #[derive(Clone)]
@@ -103,7 +103,7 @@ impl World {
             store: embedded.ports.store.as_ref(),
             bus: Some(embedded.ports.bus.as_ref()),
         };
-        settling.wait(embedded.ports.clock.as_ref(), Duration::from_secs(3_600), |_| {}).await
+        settling.wait(embedded.ports.clock.as_ref(), Duration::from_hours(1), |_| {}).await
     }
 
     /// Everything that is left behind.

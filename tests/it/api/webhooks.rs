@@ -54,7 +54,7 @@ fn only_what_the_provider_signed_lately_is_taken() {
         t.settle().await;
         let (raw, now, before) = (Raw::gateway(&t), t.clock.now(), state(&t).await);
         let body = message("charge.captured", "ORD-1");
-        let (good, minute) = (signed("w3bhook", now, &body), Duration::from_secs(60));
+        let (good, minute) = (signed("w3bhook", now, &body), Duration::from_mins(1));
         for bad in [
             Ask::new("POST", PATH).json(body.clone()),
             good.clone().header("ecom-signature", ""),

@@ -14,7 +14,7 @@ use crate::contract::env::{self, Env};
 use crate::harness::program::{Served, ecom};
 use crate::harness::provider::{charge, refund};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts a provider that behaves so.
 fn start(data: &Path, more: &[&str], settings: &[(&str, &str)]) -> Served {

@@ -24,7 +24,7 @@ use crate::contract::journal::Place;
 use crate::harness::provider::{Server, charge, refund};
 use crate::harness::settings;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn secret() -> Secret {
     "w3bhook".parse().unwrap()

@@ -155,10 +155,13 @@ impl Subscription for Member {
                         return Ok(taken);
                     }
                 }
-                Some(Err(e)) => match polled(&e) {
-                    Some(e) => return Err(e),
-                    None => tracing::debug!(error = %e, "polling goes on"),
-                },
+                Some(Err(e)) => {
+                    if let Some(e) = polled(&e) {
+                        return Err(e);
+                    } else {
+                        tracing::debug!(error = %e, "polling goes on")
+                    }
+                }
                 None => return Err(BusError::Unavailable("the consumer has ended".into())),
             }
         }

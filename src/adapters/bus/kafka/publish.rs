@@ -79,13 +79,12 @@ pub(super) async fn publish(
         routed.push(Routed { outer: shared.outer(&topic), topic, record });
     }
     let sending = send(&shared.producer, &routed);
-    match timeout(shared.clock.as_ref(), shared.options.timeout, sending).await {
-        Some(positions) => positions,
-        None => {
-            shared.producer.give_up();
-            let limit = shared.options.timeout;
-            Err(BusError::Unavailable(format!("Kafka has not confirmed within {limit:?}")))
-        }
+    if let Some(positions) = timeout(shared.clock.as_ref(), shared.options.timeout, sending).await {
+        positions
+    } else {
+        shared.producer.give_up();
+        let limit = shared.options.timeout;
+        Err(BusError::Unavailable(format!("Kafka has not confirmed within {limit:?}")))
     }
 }
 

@@ -256,12 +256,11 @@ impl Evidence {
             ..Self::of_history_alone(vec![])
         };
         evidence.read_outbox(shop).await?;
-        match bus {
-            Some(bus) => evidence.read_bus(bus.as_ref(), sources.now).await?,
-            None => {
-                evidence.offsets = tables::offsets(shop).await?;
-                evidence.read_log(shop, sources.now).await?;
-            }
+        if let Some(bus) = bus {
+            evidence.read_bus(bus.as_ref(), sources.now).await?
+        } else {
+            evidence.offsets = tables::offsets(shop).await?;
+            evidence.read_log(shop, sources.now).await?;
         }
         if let Some(ledger) = ledger {
             (evidence.charges, evidence.refunds) = ledger::read(&ledger).await?;

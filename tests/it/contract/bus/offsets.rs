@@ -74,17 +74,17 @@ async fn a_time_finds_the_first_record_from_then_on(rig: Rig) {
         let earlier = time - Duration::from_millis(1);
         assert_eq!(find(earlier).await, positions[pair].offset, "just before its time");
     }
-    let first = records[0].timestamp - Duration::from_secs(3_600);
+    let first = records[0].timestamp - Duration::from_hours(1);
     assert_eq!(find(first).await, positions[0].offset);
     let end = rig.partition(topic, 0).await.end;
     assert_eq!(find(records[5].timestamp + Duration::from_millis(1)).await, end);
-    assert_eq!(find(records[5].timestamp + Duration::from_secs(3_600)).await, end);
+    assert_eq!(find(records[5].timestamp + Duration::from_hours(1)).await, end);
 }
 
 async fn an_empty_partition_has_no_record_at_any_time(rig: Rig) {
     let topic = rig.topic("timeless", 1).await;
     let now = rig.env.clock.now();
-    for time in [now - Duration::from_secs(60), now, now + Duration::from_secs(60)] {
+    for time in [now - Duration::from_mins(1), now, now + Duration::from_mins(1)] {
         assert_eq!(rig.bus.offset_at(topic, 0, time).await.unwrap(), 0, "the end");
     }
 }

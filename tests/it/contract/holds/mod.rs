@@ -46,7 +46,7 @@ suite! {
 }
 
 pub(super) const T0: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-pub(super) const TTL: Duration = Duration::from_secs(180);
+pub(super) const TTL: Duration = Duration::from_mins(3);
 const MS: Duration = Duration::from_millis(1);
 
 fn in_memory<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
