@@ -13,6 +13,7 @@ use crate::adapters::gateway::HttpGateway;
 use crate::adapters::mail::{BadAddress, HttpInbox, SmsByMail, SmtpMailer, WebhookSms};
 use crate::adapters::postgres::{PostgresNotices, PostgresOptions, PostgresStore, Schema};
 use crate::adapters::redis::{RedisCache, RedisHolds, RedisLink};
+use crate::domain::Secret;
 use crate::ports::{BusError, Clock, Mailbox, Mailer, Sms, StoreError};
 
 /// A server that cannot be used as it is: what, where, and what to do.
@@ -157,12 +158,13 @@ pub async fn postgres(
     migrate: bool,
     clock: Arc<dyn Clock>,
 ) -> Result<PostgresStore, NotUsable> {
-    let options = postgres_options(&settings.postgres, instance(settings));
+    let options = postgres_options(&settings.postgres, &instance(settings));
     Ok(PostgresStore::connect(options, Schema::SHOP, migrate, clock).await?)
 }
 
 fn kafka_options(kafka: &KafkaSettings, instance: String) -> KafkaOptions {
-    let login = || (kafka.mechanism.clone(), kafka.user.clone(), kafka.password.clone());
+    let password = kafka.password.as_ref().map(Secret::expose).unwrap_or_default();
+    let login = || (kafka.mechanism.clone(), kafka.user.clone(), password.to_owned());
     KafkaOptions {
         bootstrap: kafka.bootstrap.clone(),
         prefix: kafka.prefix.clone(),
@@ -178,9 +180,9 @@ fn kafka_options(kafka: &KafkaSettings, instance: String) -> KafkaOptions {
     }
 }
 
-fn postgres_options(postgres: &PostgresSettings, instance: String) -> PostgresOptions {
+fn postgres_options(postgres: &PostgresSettings, instance: &str) -> PostgresOptions {
     PostgresOptions {
-        url: postgres.url.clone(),
+        url: postgres.url.to_string(),
         connections: postgres.connections,
         timeout: postgres.timeout.0,
         application: format!("ecom {instance}"),

@@ -1,9 +1,11 @@
 //! `ecom config`: what is set, and where.
 
+use std::borrow::Cow;
+
 use clap::{Args, Subcommand};
 
 use super::{Exit, output};
-use crate::app::config::Layers;
+use crate::app::config::{Layers, Origin};
 
 /// Look at the configuration.
 #[derive(Debug, Subcommand)]
@@ -32,7 +34,7 @@ pub(super) fn run(command: &ConfigCommand, layers: &Layers) -> anyhow::Result<Ex
 }
 
 fn show(layers: &Layers, with_origin: bool) -> String {
-    let row = |(key, value, origin): (&str, &toml::Value, &crate::app::config::Origin)| {
+    let row = |(key, value, origin): (&str, Cow<'_, toml::Value>, &Origin)| {
         let mut row = vec![key.to_owned(), "=".to_owned(), value.to_string()];
         row.extend(with_origin.then(|| format!("# {origin}")));
         row

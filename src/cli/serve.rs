@@ -159,6 +159,7 @@ fn announce(
 }
 
 /// An error of a server while the shop is set up on it: something about it must be changed.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn not_usable(e: anyhow::Error) -> anyhow::Error {
     NotUsable(format!("{e:#}")).into()
 }

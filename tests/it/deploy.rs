@@ -181,10 +181,13 @@ fn each_role_runs_once_at_its_port_with_settings_that_are_right() {
         let sources = Sources { env, flags, ..Sources::default() };
         let settings = Settings::from_layers(&Layers::read(&sources).unwrap()).unwrap();
         assert!(!settings.serve.admin && !settings.serve.listen.is_loopback(), "{name}");
-        assert_eq!(settings.postgres.url, "postgres://postgres:postgres@postgres:5432/kafka_ecom");
+        assert_eq!(
+            &*settings.postgres.url,
+            "postgres://postgres:postgres@postgres:5432/kafka_ecom"
+        );
         assert_eq!(settings.kafka.bootstrap, service.env("KAFKA_BOOTSTRAP_SERVERS"));
-        assert_eq!(settings.redis.url, "redis://redis:6379");
-        assert_eq!(settings.smtp.url, "smtp://mailhog:1025");
+        assert_eq!(&*settings.redis.url, "redis://redis:6379");
+        assert_eq!(&*settings.smtp.url, "smtp://mailhog:1025");
         running.extend(roles);
     }
     running.sort_unstable();

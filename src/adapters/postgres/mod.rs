@@ -38,7 +38,7 @@ const STATEMENTS_CACHED: usize = 512;
 const TRIES_IN_THE_WAY: usize = 5;
 
 /// How to reach a database.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database?…`, as `libpq` has it.
     pub url: String,

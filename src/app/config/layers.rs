@@ -1,5 +1,6 @@
 //! Where values come from, and which one wins.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -192,7 +193,7 @@ impl Layers {
     /// The secret whose file a variable names.
     fn secret_in_file(&self, name: &str) -> Option<String> {
         let name = name.strip_suffix("_FILE")?;
-        let mut keys = self.values.keys().filter(|key| secrets::is_secret(key));
+        let mut keys = self.values.keys().filter(|key| secrets::may_be_in_a_file(key));
         keys.find(|key| env_name(key) == name).cloned()
     }
 
@@ -231,7 +232,7 @@ impl Layers {
     }
 
     /// Every setting, its value and where that comes from; secrets are masked.
-    pub fn all(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
+    pub fn all(&self) -> impl Iterator<Item = (&str, Cow<'_, Value>, &Origin)> {
         self.values
             .iter()
             .map(|(key, (value, origin))| (key.as_str(), secrets::shown(key, value), origin))

@@ -1,6 +1,7 @@
 //! The original shop's environment variables: its `.env` file works as it stands.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// Variables that are a setting by themselves.
 const SETTINGS: [(&str, &str); 7] = [
@@ -76,7 +77,9 @@ fn escaped(text: &str) -> String {
         match byte {
             b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
             byte if byte.is_ascii_alphanumeric() => escaped.push(byte.into()),
-            byte => escaped.push_str(&format!("%{byte:02X}")),
+            byte => {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
         }
     }
     escaped

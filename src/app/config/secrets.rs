@@ -1,7 +1,7 @@
 //! Secrets among the settings: shown masked, and best kept in files of their own.
 
+use std::borrow::Cow;
 use std::path::Path;
-use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer};
 use toml::Value;
@@ -12,16 +12,36 @@ use crate::domain::secret::MASK;
 /// How the names of settings end whose values are nobody's business.
 const WORDS: [&str; 3] = ["secret", "password", "token"];
 
-static MASKED: LazyLock<Value> = LazyLock::new(|| Value::String(MASK.to_owned()));
-
 /// Whether a setting's value is a secret.
 pub fn is_secret(key: &str) -> bool {
     WORDS.iter().any(|word| key.ends_with(word))
 }
 
+/// Whether a setting's value may be in a file that a variable names.
+pub(super) fn may_be_in_a_file(key: &str) -> bool {
+    is_secret(key) || key.rsplit('.').next() == Some("url")
+}
+
 /// A setting's value as it may be shown: that there is no secret may be seen.
-pub(super) fn shown<'a>(key: &str, value: &'a Value) -> &'a Value {
-    if is_secret(key) && value.as_str() != Some("") { &MASKED } else { value }
+pub(super) fn shown<'a>(key: &str, value: &'a Value) -> Cow<'a, Value> {
+    match value.as_str() {
+        Some("") | None => Cow::Borrowed(value),
+        Some(_) if is_secret(key) => Cow::Owned(Value::String(MASK.to_owned())),
+        Some(url) if url.contains("://") => Cow::Owned(Value::String(masked(url))),
+        Some(_) => Cow::Borrowed(value),
+    }
+}
+
+/// A URL without its password.
+pub fn masked(url: &str) -> String {
+    let masked = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (login, _) = rest[..end].rsplit_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:{MASK}{}", &rest[login.len()..]))
+    };
+    masked().unwrap_or_else(|| url.to_owned())
 }
 
 /// The secret in a file: its text without the line's end.
@@ -37,4 +57,22 @@ pub(super) fn optional<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Secret>, D::Error> {
     Secret::optional(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_masked_and_nothing_else() {
+        for (url, shown) in [
+            ("postgres://me:p%40ss@host:5432/db?x=a@b", "postgres://me:***@host:5432/db?x=a@b"),
+            ("redis://:secret@host", "redis://:***@host"),
+            ("smtp://me:a@b@host:25", "smtp://me:***@host:25"),
+            ("smtp://host:25", "smtp://host:25"),
+            ("postgres://me@host/db", "postgres://me@host/db"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
+    }
 }

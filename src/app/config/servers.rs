@@ -2,8 +2,26 @@
 
 use serde::Deserialize;
 
-use super::Period;
-use crate::domain::Email;
+use super::{Period, secrets};
+use crate::domain::{Email, Secret};
+
+/// An address that may hold a password; empty where there is none.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Address(String);
+
+impl std::ops::Deref for Address {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", secrets::masked(&self.0))
+    }
+}
 
 /// `[kafka]`
 #[derive(Debug, Clone, Deserialize)]
@@ -27,14 +45,15 @@ pub struct KafkaSettings {
     /// Who we are; empty: nobody is asked.
     pub user: String,
     /// The proof.
-    pub password: String,
+    #[serde(deserialize_with = "secrets::optional")]
+    pub password: Option<Secret>,
 }
 
 /// `[postgres]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct PostgresSettings {
     /// Where; empty: tables in the data folder.
-    pub url: String,
+    pub url: Address,
     /// Connections at most.
     pub connections: u32,
     /// How long a statement, a lock or a connection may take.
@@ -45,7 +64,7 @@ pub struct PostgresSettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct RedisSettings {
     /// Where; empty: in memory.
-    pub url: String,
+    pub url: Address,
     /// Put before every key.
     pub prefix: String,
     /// How long an answer may take.
@@ -56,7 +75,7 @@ pub struct RedisSettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct SmtpSettings {
     /// Where; empty: the local mailbox.
-    pub url: String,
+    pub url: Address,
     /// The sender of every message.
     pub from: Email,
     /// Where what arrived can be looked at; empty: nowhere.
@@ -67,5 +86,5 @@ pub struct SmtpSettings {
 #[derive(Debug, Clone, Deserialize)]
 pub struct SmsSettings {
     /// Where messages are posted to; empty: they go as e-mail.
-    pub url: String,
+    pub url: Address,
 }

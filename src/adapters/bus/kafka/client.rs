@@ -48,7 +48,11 @@ pub struct Security {
 impl std::fmt::Debug for Security {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let sasl = self.sasl.as_ref().map(|(mechanism, user, _)| (mechanism, user, "***"));
-        f.debug_struct("Security").field("tls", &self.tls).field("sasl", &sasl).finish()
+        f.debug_struct("Security")
+            .field("tls", &self.tls)
+            .field("ca_file", &self.ca_file)
+            .field("sasl", &sasl)
+            .finish()
     }
 }
 

@@ -158,9 +158,8 @@ impl Subscription for Member {
                 Some(Err(e)) => {
                     if let Some(e) = polled(&e) {
                         return Err(e);
-                    } else {
-                        tracing::debug!(error = %e, "polling goes on")
                     }
+                    tracing::debug!(error = %e, "polling goes on");
                 }
                 None => return Err(BusError::Unavailable("the consumer has ended".into())),
             }

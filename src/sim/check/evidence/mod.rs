@@ -257,7 +257,7 @@ impl Evidence {
         };
         evidence.read_outbox(shop).await?;
         if let Some(bus) = bus {
-            evidence.read_bus(bus.as_ref(), sources.now).await?
+            evidence.read_bus(bus.as_ref(), sources.now).await?;
         } else {
             evidence.offsets = tables::offsets(shop).await?;
             evidence.read_log(shop, sources.now).await?;
@@ -271,16 +271,16 @@ impl Evidence {
         match (inbox, outside) {
             (Some(inbox), _) => {
                 // A mail server is everybody's: what is about other shops' orders is none of ours.
-                let known = |order: &String| evidence.checkouts.contains_key(order);
-                let mut copies = mail::copies(inbox.as_ref()).await?;
-                copies.retain(|copy| match &copy.order {
-                    Some(order) => known(order),
-                    // Alerts are called after the event that they are about.
-                    None => {
-                        let event = copy.message_id.split('.').next().unwrap_or_default();
-                        id(event).is_ok_and(|event| evidence.outbox.contains_key(&event))
+                // Alerts are called after the event that they are about.
+                let ours = |copy: &MailCopy| {
+                    if let Some(order) = &copy.order {
+                        return evidence.checkouts.contains_key(order);
                     }
-                });
+                    let event = copy.message_id.split('.').next().unwrap_or_default();
+                    id(event).is_ok_and(|event| evidence.outbox.contains_key(&event))
+                };
+                let mut copies = mail::copies(inbox.as_ref()).await?;
+                copies.retain(ours);
                 evidence.mail = copies;
             }
             (None, Some(outside)) => evidence.mail = tables::mail(outside).await?,
