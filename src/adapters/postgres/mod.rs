@@ -9,6 +9,7 @@ mod cells;
 mod errors;
 mod migrate;
 mod notices;
+mod own_schema;
 mod translate;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use cells::Kind;
 use errors::Trouble;
 pub use migrate::Schema;
 pub use notices::PostgresNotices;
+pub use own_schema::OwnSchema;
 use translate::{Answer, Many};
 
 /// Prepared statements kept per connection; the shop has about two hundred, in both forms.
@@ -83,10 +85,7 @@ impl PostgresStore {
         migrate: bool,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let parsed: PgConnectOptions = options.url.parse().map_err(|e| {
-            let text = "write postgres://user:password@host:port/database";
-            StoreError::Broken(format!("not a postgres URL: {e}; {text}"))
-        })?;
+        let parsed = parse(&options.url)?;
         let place = place(&parsed);
         let ms = options.timeout.as_millis().to_string();
         let parsed = parsed
@@ -306,6 +305,13 @@ fn expected(write: &Write, changed: u64) -> Result<(), Trouble> {
 }
 
 /// Where a database is, without its password.
+fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
+    url.parse().map_err(|e| {
+        let text = "write postgres://user:password@host:port/database";
+        StoreError::Broken(format!("not a postgres URL: {e}; {text}"))
+    })
+}
+
 fn place(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_else(|| options.get_username());
     format!("{}:{}/{database}", options.get_host(), options.get_port())

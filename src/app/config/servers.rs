@@ -10,6 +10,12 @@ use crate::domain::{Email, Secret};
 #[serde(transparent)]
 pub struct Address(String);
 
+impl From<String> for Address {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
 impl std::ops::Deref for Address {
     type Target = str;
     fn deref(&self) -> &str {
