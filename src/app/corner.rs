@@ -23,12 +23,12 @@ impl Corner {
     ) -> Result<Self, NotUsable> {
         settings.kafka.prefix = format!("{name}.");
         settings.redis.prefix = format!("{name}:");
-        settings.serve.instance = name.to_owned();
+        name.clone_into(&mut settings.serve.instance);
         let mut schema = None;
         if !settings.postgres.url.is_empty() {
             let (url, limit) = (&settings.postgres.url, settings.postgres.timeout.0);
             let own = OwnSchema::create(url, &name.replace('-', "_"), limit, clock).await?;
-            settings.postgres.url = own.url().to_owned().into();
+            settings.postgres.url = own.url().into();
             schema = Some(own);
         }
         Ok(Self { settings: settings.clone(), schema })

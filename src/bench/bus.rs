@@ -26,6 +26,7 @@ const TOPIC: &str = "bench.bus";
 
 /// What was measured.
 #[derive(Debug, Clone, Serialize)]
+#[expect(clippy::struct_field_names, reason = "figures say their unit")]
 pub struct BusFigures {
     published_per_s: f64,
     published_mib_per_s: f64,

@@ -202,9 +202,10 @@ pub trait Subscription: Send + Sync {
     /// another member begin where the group has committed.
     async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError>;
 
-    /// Commits, for each partition, the offset to read next after a restart; the last commit
-    /// counts, also if it is a lower one. If any of them was not this member's all the time since
-    /// its last poll, the answer is [`BusError::Fenced`] and none is committed.
+    /// Commits, for each partition, the offset to read next after a restart; never a lower one than
+    /// before. It takes effect within a second, and before a partition goes or the member leaves: who
+    /// dies may have its last commits forgotten. If any partition was not this member's all the time
+    /// since its last poll, the answer is [`BusError::Fenced`] and none is committed.
     async fn commit(&mut self, next: &[Position]) -> Result<(), BusError>;
 }
 

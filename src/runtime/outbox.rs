@@ -1,11 +1,13 @@
-//! The relay: publishes what the outbox holds, in its order, and marks it once the log has it.
+//! The relay: publishes what the outbox holds, in its order, and marks it once the log has it, while it
+//! publishes what comes next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
-use futures::future::select;
+use futures::future::{join, select};
 use sha2::{Digest, Sha256};
 
 use super::members::{Members, Share};
@@ -25,7 +27,9 @@ const SELECT_SHARE: &str =
 const MARK: &str = "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1 and published = 'N'";
 
 /// Events published in one step at most.
-const BATCH_MAX: u32 = 512;
+const BATCH_MAX: usize = 512;
+/// Events that the log has and the store was not told of; with more, nothing is published.
+const TOLD_MAX: usize = 4 * BATCH_MAX;
 /// A look at the outbox without having been woken, for what a crash left there.
 const FALLBACK: Duration = Duration::from_secs(30);
 /// The same where other processes write to it, whose word may get lost.
@@ -75,9 +79,9 @@ impl Relay {
         let mut heard = heard.unwrap_or_default().waiter();
         let mut moved = self.members.changed().waiter();
         let fallback = if self.members.is_shared() { FALLBACK_SHARED } else { FALLBACK };
-        let mut pause = PAUSE_MIN;
+        let (mut pause, mut told) = (PAUSE_MIN, BTreeSet::new());
         loop {
-            match self.step().await {
+            match self.step(&mut told).await {
                 Ok(0) if stop.is_said() => return Ok(()),
                 Ok(0) => {
                     pause = PAUSE_MIN;
@@ -111,32 +115,60 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes the oldest unpublished events of this process's share; how many.
-    async fn step(&self) -> Result<usize, StepError> {
+    /// Publishes the next events while those in `told`, which the log has, are marked; how many.
+    async fn step(&self, told: &mut BTreeSet<i64>) -> Result<usize, StepError> {
+        let (marked, published) = join(self.mark(told), self.publish_next(told)).await;
+        if marked.is_ok() {
+            told.clear();
+        }
+        let published = published?;
+        let count = published.len();
+        told.extend(published);
+        marked?;
+        Ok(count)
+    }
+
+    /// Publishes the oldest unpublished events of this process's share that are not in `told`; their
+    /// `seq`s.
+    async fn publish_next(&self, told: &BTreeSet<i64>) -> Result<Vec<i64>, StepError> {
+        let limit = BATCH_MAX + told.len();
         let rows = match self.members.share(self.clock.as_ref()) {
-            None => return Ok(0),
-            Some(Share { of: 1, .. }) => query(self.store.as_ref(), SELECT, values![BATCH_MAX]),
+            _ if told.len() >= TOLD_MAX => return Ok(vec![]),
+            None => return Ok(vec![]),
+            Some(Share { of: 1, .. }) => query(self.store.as_ref(), SELECT, values![limit as i64]),
             Some(Share { index, of }) => {
-                query(self.store.as_ref(), SELECT_SHARE, values![BATCH_MAX, of, index])
+                query(self.store.as_ref(), SELECT_SHARE, values![limit as i64, of, index])
             }
         };
-        let rows = rows.await?;
-        if rows.is_empty() {
-            return Ok(0);
+        let (mut seqs, mut records) = (vec![], vec![]);
+        for row in rows.await? {
+            let seq = row.int(0)?;
+            if !told.contains(&seq) {
+                seqs.push(seq);
+                records.push(record(&row)?);
+            }
+        }
+        if seqs.is_empty() {
+            return Ok(seqs);
         }
         if !self.one_journal {
             self.store.durable().await?;
         }
-        let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         self.bus.publish(records).await?;
+        self.meters.published.inc_by(seqs.len() as u64);
+        Ok(seqs)
+    }
+
+    async fn mark(&self, told: &BTreeSet<i64>) -> Result<(), StoreError> {
+        if told.is_empty() {
+            return Ok(());
+        }
         let now = self.clock.now();
         let mut batch = Batch::default();
-        for row in &rows {
-            batch.any(MARK, values![row.int(0)?, now]);
+        for seq in told {
+            batch.any(MARK, values![*seq, now]);
         }
-        self.store.write(batch).await?;
-        self.meters.published.inc_by(rows.len() as u64);
-        Ok(rows.len())
+        self.store.write(batch).await
     }
 }
 

@@ -10,6 +10,7 @@ mod errors;
 mod migrate;
 mod notices;
 mod own_schema;
+mod together;
 mod translate;
 
 use std::collections::BTreeMap;
@@ -24,14 +25,15 @@ use sqlx::{
     TypeInfo as _,
 };
 
-use crate::ports::Clock;
 use crate::ports::clock::timeout;
 use crate::ports::store::{Batch, Expect, Read, Row, Store, StoreError, Write};
+use crate::ports::{Clock, Spawn};
 use cells::Kind;
 use errors::Trouble;
 pub use migrate::Schema;
 pub use notices::PostgresNotices;
 pub use own_schema::OwnSchema;
+use together::Together;
 use translate::{Answer, Many};
 
 /// Prepared statements kept per connection; the shop has about two hundred, in both forms.
@@ -59,6 +61,7 @@ pub struct PostgresStore {
     clock: Arc<dyn Clock>,
     options: PostgresOptions,
     plans: Arc<RwLock<BTreeMap<&'static str, Arc<Plan>>>>,
+    together: Option<Together>,
 }
 
 /// What is known of a statement once the server has seen it.
@@ -119,7 +122,14 @@ impl PostgresStore {
             .acquire_timeout(options.timeout)
             .test_before_acquire(false)
             .connect_lazy_with(parsed);
-        Ok(Self { pool, clock, options, plans: Arc::default() })
+        Ok(Self { pool, clock, options, plans: Arc::default(), together: None })
+    }
+
+    /// From now on small batches that come at the same time are written together.
+    #[must_use]
+    pub fn with_group_commit(mut self, spawn: &dyn Spawn) -> Self {
+        self.together = Some(Together::start(&self, spawn));
+        self
     }
 
     async fn plan(
@@ -236,6 +246,28 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Applies `batch`, again and again as long as only others are in the way.
+    async fn write_alone(&self, batch: &Batch) -> Result<(), StoreError> {
+        let (mut mode, mut in_the_way, mut lost) = (Mode::Sets, 0, 0);
+        loop {
+            match self.write_once(batch, mode).await {
+                Err((Trouble::RowTwice, _)) if mode == Mode::Sets => mode = Mode::RowByRow,
+                Err((Trouble::InTheWay(_), _)) if in_the_way < TRIES_IN_THE_WAY => in_the_way += 1,
+                Err((Trouble::Lost(_), false)) if lost < self.tries() => lost += 1,
+                done => return done.map_err(|(trouble, _)| trouble.into()),
+            }
+        }
+    }
+
+    /// Tries to apply `batch`; an error comes with whether it may have been committed nevertheless.
+    async fn write_once(&self, batch: &Batch, mode: Mode) -> Result<(), (Trouble, bool)> {
+        let mut connection = self.pool.acquire().await.map_err(|e| (Trouble::from(e), false))?;
+        let mut committing = false;
+        let work = self.write_on(&mut connection, batch, mode, &mut committing);
+        let done = timeout(self.clock.as_ref(), self.options.timeout, work).await;
+        self.finish(connection, done).map_err(|trouble| (trouble, committing))
+    }
+
     /// Gives the connection back, unless nobody knows what will come out of it next.
     fn finish<T>(
         &self,
@@ -336,19 +368,13 @@ impl Store for PostgresStore {
         if batch.row_count() == 0 {
             return Ok(());
         }
-        let (mut mode, mut in_the_way, mut lost) = (Mode::Sets, 0, 0);
-        loop {
-            let mut connection = self.pool.acquire().await.map_err(Trouble::from)?;
-            let mut committing = false;
-            let work = self.write_on(&mut connection, &batch, mode, &mut committing);
-            let done = timeout(self.clock.as_ref(), self.options.timeout, work).await;
-            match self.finish(connection, done) {
-                Err(Trouble::RowTwice) if mode == Mode::Sets => mode = Mode::RowByRow,
-                Err(Trouble::InTheWay(_)) if in_the_way < TRIES_IN_THE_WAY => in_the_way += 1,
-                Err(Trouble::Lost(_)) if !committing && lost < self.tries() => lost += 1,
-                done => return Ok(done?),
-            }
+        let batch = Arc::new(batch);
+        if let Some(together) = &self.together
+            && let Some(done) = together.write(&batch).await
+        {
+            return done;
         }
+        self.write_alone(&batch).await
     }
 
     async fn durable(&self) -> Result<(), StoreError> {

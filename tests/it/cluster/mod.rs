@@ -4,3 +4,4 @@
 mod faults;
 mod fleet;
 mod ground;
+mod soak;

@@ -252,7 +252,8 @@ fn maildev(count: usize) -> HttpServer {
             "time": "2026-01-31T12:00:00.000Z", "read": false,
             "envelope": {
                 "from": { "address": "shop@ecom.example", "args": false },
-                "to": [{ "address": "ann@mail.example", "args": false }],
+                // What it had before a restart is for nobody.
+                "to": if n < 4_000 { json!("") } else { json!([{ "address": "ann@mail.example", "args": false }]) },
                 "host": "[127.0.0.1]", "remoteAddress": "127.0.0.1",
             },
             "source": "/tmp/x.eml", "size": 512, "sizeHuman": "512 bytes", "attachments": null,
@@ -291,6 +292,7 @@ fn several_thousand_messages_in_maildev_are_read_at_once() {
             (&*bare.message_id, bare.order_id.as_deref(), &*bare.recipient, &*bare.body),
             nothing
         );
+        assert!(all[1..].iter().all(|message| message.recipient == "ann@mail.example"));
         assert_eq!(all[7_999].subject, "On its \"way\" 🛒");
         assert_eq!(all[7_999].body, "Hello,\n\nyours");
         let order = MailFilter { order_id: Some("ORD-77".into()), after: 2_000, ..some(3) };

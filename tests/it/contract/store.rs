@@ -96,12 +96,14 @@ impl Rig {
     async fn postgres(env: Env, url: &str) -> Self {
         let url = stack::own_schema(url, "store").await;
         let clock = Arc::clone(&env.clock);
+        let spawn = Arc::clone(&env.spawn);
         let open = move || {
             let options = stack::options(&url);
             let connect =
                 postgres::PostgresStore::connect(options, POSTGRES, true, Arc::clone(&clock));
             let connect = || tokio::runtime::Handle::current().block_on(connect);
-            Arc::new(tokio::task::block_in_place(connect).unwrap()) as Arc<dyn Store>
+            let store = tokio::task::block_in_place(connect).unwrap();
+            Arc::new(store.with_group_commit(spawn.as_ref())) as Arc<dyn Store>
         };
         Self { store: open(), env, open: Box::new(open) }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::harness::customer::{Customer, runtime};
+use crate::harness::customer::{Customer, runtime, until};
 use crate::harness::program::{Printed, Served, run};
 
 const KILLS: u64 = 22;
@@ -33,7 +33,6 @@ fn every_answered_checkout_settles_after_any_number_of_kills() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("shop");
     let answered: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let mut killed_under_load = 0;
     for kill in 0..KILLS {
         let mut shop_process = Served::start(&data, &["--products", "19"]);
         let before = answered.lock().unwrap().len();
@@ -49,13 +48,12 @@ fn every_answered_checkout_settles_after_any_number_of_kills() {
                 })
                 .collect();
             // Another moment each time, from the first answers to a backlog.
-            tokio::time::sleep(Duration::from_millis(30 + kill * 37 % 400)).await;
+            until("there are answers", async || answered.lock().unwrap().len() > before).await;
+            tokio::time::sleep(Duration::from_millis(kill * 37 % 400)).await;
             shop_process.kill();
             futures::future::join_all(shoppers).await;
         });
-        killed_under_load += u64::from(answered.lock().unwrap().len() > before);
     }
-    assert!(killed_under_load >= 20, "{killed_under_load} of {KILLS} kills met orders");
     let mut shop_process = Served::start(&data, &[]);
     runtime().block_on(async {
         let customer = Customer::of(&shop_process);

@@ -9,19 +9,20 @@ use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{
-    BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer,
-};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::errors::{bus_error, of_code};
 use super::read::record;
-use super::{Shared, blocking, client};
+use super::{Shared, client};
 use crate::ports::bus::{BusError, Position, Record, Subscription};
 
 /// Records fetched ahead of need, of each partition.
 const AHEAD: &str = "10000";
+/// What a member that dies has done in this time is delivered again. A commit is a write of the cluster's
+/// own, so that one for each batch would cost more than the batch.
+const COMMIT_EVERY_MS: &str = "200";
 /// How long leaving may take.
 const LEAVE_MAX: Duration = Duration::from_secs(5);
 
@@ -88,8 +89,10 @@ impl Member {
         let session = options.session_timeout.as_millis();
         config
             .set("group.id", shared.outer(group))
-            .set("enable.auto.commit", "false")
+            // What is stored is committed every so often, before a partition goes, and on leaving.
             .set("enable.auto.offset.store", "false")
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", COMMIT_EVERY_MS)
             .set("auto.offset.reset", "earliest")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", session.to_string())
@@ -170,32 +173,20 @@ impl Subscription for Member {
         if next.is_empty() {
             return Ok(());
         }
-        let consumer = Arc::clone(self.consumer()?);
+        let consumer = self.consumer()?;
         let mut offsets = TopicPartitionList::with_capacity(next.len());
-        {
-            let owned = self.membership.owned();
-            let lost = consumer.assignment_lost();
-            for at in next {
-                let (outer, partition) = (self.shared.outer(&at.topic), at.partition as i32);
-                let place = (outer, partition);
-                if lost || !owned.contains(&place) {
-                    return Err(BusError::Fenced(format!("{}/{}", at.topic, at.partition)));
-                }
-                let offset = Offset::Offset(at.offset as i64);
-                offsets
-                    .add_partition_offset(&place.0, partition, offset)
-                    .map_err(|e| bus_error(&e, &at.topic))?;
+        let owned = self.membership.owned();
+        let lost = consumer.assignment_lost();
+        for at in next {
+            let place = (self.shared.outer(&at.topic), at.partition as i32);
+            if lost || !owned.contains(&place) {
+                return Err(BusError::Fenced(format!("{}/{}", at.topic, at.partition)));
             }
+            offsets
+                .add_partition_offset(&place.0, place.1, Offset::Offset(at.offset as i64))
+                .map_err(|e| bus_error(&e, &at.topic))?;
         }
-        blocking(move || match consumer.commit(&offsets, CommitMode::Sync) {
-            // The group is being shared out anew: ours stays ours, and is committed with the next.
-            Err(KafkaError::ConsumerCommit(Code::RebalanceInProgress)) => {
-                Err(BusError::Unavailable("the group is being shared out anew".into()))
-            }
-            Err(e) => Err(bus_error(&e, "commit")),
-            Ok(()) => Ok(()),
-        })
-        .await
+        consumer.store_offsets(&offsets).map_err(|e| bus_error(&e, "commit"))
     }
 }
 

@@ -40,6 +40,9 @@ struct Entry<'a> {
     headers: Headers,
     #[serde(borrow)]
     envelope: Envelope<'a>,
+    /// What the message says of itself.
+    #[serde(borrow, default)]
+    to: Recipients<'a>,
 }
 
 /// A header that was there several times is a list.
@@ -55,7 +58,32 @@ struct Headers {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow)]
-    to: Vec<Recipient<'a>>,
+    to: Recipients<'a>,
+}
+
+/// Of messages that it received before it was started again it no longer knows whom they were for, and
+/// shows a text without anything in it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Recipients<'a> {
+    #[serde(borrow)]
+    Known(Vec<Recipient<'a>>),
+    Forgotten(String),
+}
+
+impl Default for Recipients<'_> {
+    fn default() -> Self {
+        Self::Known(vec![])
+    }
+}
+
+impl Recipients<'_> {
+    fn first(&self) -> Option<&str> {
+        match self {
+            Self::Known(all) => all.first().map(|to| &*to.address),
+            Self::Forgotten(text) => Some(text.as_str()).filter(|text| !text.is_empty()),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -99,7 +127,7 @@ impl Entry<'_> {
 
     /// Whom the server was asked to deliver it to; a message of ours has one recipient.
     fn recipient(&self) -> &str {
-        self.envelope.to.first().map_or("", |to| &to.address)
+        self.envelope.to.first().or_else(|| self.to.first()).unwrap_or_default()
     }
 
     fn received(self, seq: i64) -> Received {

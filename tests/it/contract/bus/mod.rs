@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use ecom::adapters::bus::{EmbeddedLog, KafkaBus};
 use ecom::adapters::sqlite::Schema;
-use ecom::ports::bus::{EventBus, NewRecord, PartitionInfo, Position, Record, Subscription};
+use ecom::ports::bus::{
+    EventBus, GroupOffset, NewRecord, PartitionInfo, Position, Record, Subscription,
+};
 
 use super::env::{self, Env};
 use super::journal::Place;
@@ -53,6 +55,28 @@ struct Rig {
 }
 
 impl Rig {
+    /// Looks at the rows of a group that have a commit until `seen` of them is `wanted`: a commit takes
+    /// effect a moment later.
+    async fn comes<T: PartialEq + std::fmt::Debug>(
+        &self,
+        group: &str,
+        wanted: T,
+        seen: impl Fn(Vec<GroupOffset>) -> T,
+    ) {
+        let clock = &self.env.clock;
+        let give_up = clock.elapsed() + Duration::from_secs(10);
+        loop {
+            let mut rows = self.bus.groups().await.unwrap();
+            rows.retain(|row| row.group == group && row.committed > 0);
+            let found = seen(rows);
+            if found == wanted {
+                return;
+            }
+            assert!(clock.elapsed() < give_up, "{found:?}, not {wanted:?}");
+            clock.sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     fn embedded(env: Env, place: Place) -> Self {
         let clock = Arc::clone(&env.clock);
         Self::new(env, move || {
