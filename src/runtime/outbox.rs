@@ -1,5 +1,6 @@
 //! The relay: publishes what the outbox holds, in its order, and marks it once the log has it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,15 +129,47 @@ impl Relay {
             self.store.durable().await?;
         }
         let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-        self.bus.publish(records).await?;
-        let now = self.clock.now();
+        match self.bus.publish(records).await {
+            Ok(_) => self.mark(rows.iter()).await?,
+            Err(e) if e.is_transient() => return Err(e.into()),
+            Err(_) => self.one_by_one(&rows).await?,
+        }
+        Ok(rows.len())
+    }
+
+    /// Publishes events each for itself, where the log will never take all of them. One that it does
+    /// not take holds back what follows under its key, and nothing else; the error tells of the first.
+    async fn one_by_one(&self, rows: &[Row]) -> Result<(), StepError> {
+        let (mut held, mut refused) = (BTreeSet::new(), None);
+        for row in rows {
+            let place = (row.text(2)?, row.text(3)?);
+            if held.contains(&place) {
+                continue;
+            }
+            match self.bus.publish(vec![record(row)?]).await {
+                Ok(_) => self.mark([row].into_iter()).await?,
+                Err(e) if e.is_transient() => return Err(e.into()),
+                Err(error) => {
+                    let (id, topic, key) = (row.text(1)?, place.0, place.1);
+                    tracing::error!(%error, id, topic, key, "this event cannot be published");
+                    held.insert(place);
+                    refused.get_or_insert(error);
+                }
+            }
+        }
+        refused.map_or(Ok(()), |e| Err(e.into()))
+    }
+
+    /// Notes that these events are published.
+    async fn mark(&self, rows: impl ExactSizeIterator<Item = &Row>) -> Result<(), StepError> {
+        let (now, count) = (self.clock.now(), rows.len() as u64);
         let mut batch = Batch::default();
-        for row in &rows {
+        for row in rows {
             batch.any(MARK, values![row.int(0)?, now]);
         }
         self.store.write(batch).await?;
-        self.meters.published.inc_by(rows.len() as u64);
-        Ok(rows.len())
+        self.meters.published.inc_by(count);
+        Ok(())
     }
 }
 

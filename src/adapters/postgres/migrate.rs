@@ -28,7 +28,12 @@ impl Schema {
         }
         let mut tx = connection.begin().await.map_err(Trouble::from)?;
         let lock = sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK);
-        lock.execute(&mut *tx).await.map_err(Trouble::from)?;
+        lock.execute(&mut *tx).await.map_err(|e| match Trouble::from(e).into() {
+            StoreError::Unavailable(text) => StoreError::Unavailable(format!(
+                "another process is changing the schema ({text}); try again in a moment"
+            )),
+            e => e,
+        })?;
         // Somebody else may have done it while we waited.
         let applied = self.applied(&mut tx).await?;
         if applied == 0 {
