@@ -66,6 +66,9 @@ enum StepError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// All others were published, but for what follows it under its key.
+    #[error("event {id} cannot be published on {topic} under the key {key}: {error}")]
+    Refused { id: String, topic: String, key: String, error: BusError },
 }
 
 impl Relay {
@@ -76,18 +79,18 @@ impl Relay {
         let mut heard = heard.unwrap_or_default().waiter();
         let mut moved = self.members.changed().waiter();
         let fallback = if self.members.is_shared() { FALLBACK_SHARED } else { FALLBACK };
-        let mut pause = PAUSE_MIN;
+        let (mut pause, mut refused) = (PAUSE_MIN, String::new());
         loop {
-            match self.step().await {
+            let (rest, e) = match self.step().await {
                 Ok(0) if stop.is_said() => return Ok(()),
-                Ok(0) => {
-                    pause = PAUSE_MIN;
-                    let called = select(Box::pin(heard.wait()), Box::pin(moved.wait()));
-                    let called = select(called, Box::pin(bell.wait()));
-                    stop.unless_said(select(self.clock.sleep(fallback), called)).await;
+                Ok(0) => (fallback, None),
+                Ok(_) => {
+                    (pause, refused) = (PAUSE_MIN, String::new());
+                    self.health.up("outbox-relay");
+                    continue;
                 }
-                Ok(_) => pause = PAUSE_MIN,
                 Err(e) if stop.is_said() => return Err(e.to_string()),
+                Err(e @ StepError::Refused { .. }) => (PAUSE_MAX, Some(e.to_string())),
                 Err(e) => {
                     tracing::warn!(error = %e, "outbox not published, trying again");
                     self.health.down("outbox-relay", e.to_string());
@@ -95,8 +98,22 @@ impl Relay {
                     pause = (pause * 2).min(PAUSE_MAX);
                     continue;
                 }
+            };
+            pause = PAUSE_MIN;
+            match e {
+                None => self.health.up("outbox-relay"),
+                // Said once, for it is met again with every new event.
+                Some(e) => {
+                    self.health.down("outbox-relay", e.clone());
+                    if e != refused {
+                        tracing::error!(error = %e, "all but this event are published");
+                        refused = e;
+                    }
+                }
             }
-            self.health.up("outbox-relay");
+            let called = select(Box::pin(heard.wait()), Box::pin(moved.wait()));
+            let called = select(called, Box::pin(bell.wait()));
+            stop.unless_said(select(self.clock.sleep(rest), called)).await;
         }
     }
 
@@ -150,14 +167,14 @@ impl Relay {
                 Ok(_) => self.mark([row].into_iter()).await?,
                 Err(e) if e.is_transient() => return Err(e.into()),
                 Err(error) => {
-                    let (id, topic, key) = (row.text(1)?, place.0, place.1);
-                    tracing::error!(%error, id, topic, key, "this event cannot be published");
                     held.insert(place);
-                    refused.get_or_insert(error);
+                    let (topic, key) = (place.0.to_owned(), place.1.to_owned());
+                    let id = row.text(1)?.to_owned();
+                    refused.get_or_insert(StepError::Refused { id, topic, key, error });
                 }
             }
         }
-        refused.map_or(Ok(()), |e| Err(e.into()))
+        refused.map_or(Ok(()), Err)
     }
 
     /// Notes that these events are published.

@@ -123,7 +123,9 @@ pub(super) async fn publish(
 
 async fn send(producer: &Line, routed: &[Routed]) -> Result<Vec<Position>, BusError> {
     let mut waiting: VecDeque<(DeliveryFuture, &Routed)> = VecDeque::new();
-    let mut confirmed = Confirmed { positions: Vec::with_capacity(routed.len()), failed: None };
+    let largest = routed.iter().map(|one| size(&one.record)).max().unwrap_or_default();
+    let positions = Vec::with_capacity(routed.len());
+    let mut confirmed = Confirmed { positions, largest, failed: None };
     for one in routed {
         let mut record = Some(future_record(one));
         while let Some(next) = record.take() {
@@ -153,6 +155,8 @@ async fn send(producer: &Line, routed: &[Routed]) -> Result<Vec<Position>, BusEr
 
 struct Confirmed {
     positions: Vec<Position>,
+    /// Bytes of the largest record.
+    largest: usize,
     failed: Option<BusError>,
 }
 
@@ -164,6 +168,13 @@ impl Confirmed {
                 partition: at.partition.unsigned_abs(),
                 offset: at.offset.unsigned_abs(),
             }),
+            Some(Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), _))) => {
+                // By the topic itself, which refuses together what was sent together.
+                self.fail(BusError::Broken(format!(
+                    "topic {} takes no batch with a record of {} bytes: raise its max.message.bytes",
+                    one.outer, self.largest
+                )));
+            }
             Some(Err((e, _))) => self.fail(bus_error(&e, &one.record.topic)),
             None => self.fail(BusError::Unavailable("the producer has ended".into())),
         }
@@ -193,11 +204,15 @@ fn future_record(one: &Routed) -> FutureRecord<'_, [u8], [u8]> {
     }
 }
 
-fn fits(record: &NewRecord) -> Result<(), BusError> {
+fn size(record: &NewRecord) -> usize {
     let headers: usize = record.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
-    let size = headers
+    headers
         + record.key.as_ref().map_or(0, bytes::Bytes::len)
-        + record.value.as_ref().map_or(0, bytes::Bytes::len);
+        + record.value.as_ref().map_or(0, bytes::Bytes::len)
+}
+
+fn fits(record: &NewRecord) -> Result<(), BusError> {
+    let size = size(record);
     let dead_letter = record.topic == Topic::DlqEvents.as_str();
     let max = if dead_letter { DEAD_LETTER_BYTES_MAX } else { RECORD_BYTES_MAX };
     if size > max { Err(BusError::TooLarge { size, max }) } else { Ok(()) }
