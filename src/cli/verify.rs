@@ -20,11 +20,11 @@ invariant violated, 30 nothing violated, but too little happened to tell."
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     data: DataArg,
-    #[command(flatten)]
-    servers: ServerArgs,
     /// How the report is printed.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    #[command(flatten)]
+    servers: ServerArgs,
 }
 
 impl VerifyArgs {

@@ -62,7 +62,7 @@ fn a_lock_that_is_not_given_in_time_is_told_of_and_comes_later() {
             assert!(error.is_transient(), "{error}");
             assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
         }
-        assert!(env.clock.elapsed() - begun < PATIENCE, "and in time");
+        assert!(env.clock.elapsed() < begun + PATIENCE, "and in time");
         blocker.run("rollback").await;
         place.store.write(batch()).await.unwrap();
         assert_eq!([place.balance("ann").await, place.balance("bob").await], [1, 1]);
