@@ -3,9 +3,11 @@
 
 pub mod backends;
 pub mod config;
+pub mod corner;
 pub mod embedded;
 pub mod folder;
 pub mod logging;
+mod parts;
 pub mod ports;
 pub mod provider;
 pub mod remains;
@@ -17,6 +19,7 @@ pub use crate::adapters::clock::SystemClock;
 pub use crate::adapters::random::system_randomness;
 pub use backends::{Backends, NotUsable};
 pub use config::Settings;
+pub use corner::Corner;
 pub use embedded::Embedded;
 pub use folder::DataFolder;
 pub use ports::Ports;

@@ -13,14 +13,9 @@ use crate::events::Topic;
 use crate::http::layers::{self, LayerDeps};
 use crate::http::listen::{self, Bound};
 use crate::http::{openapi, probes};
-use crate::ports::{Signal, StoreError};
-use crate::runtime::effects::EffectRunner;
-use crate::runtime::janitor::Janitor;
+use crate::ports::StoreError;
 use crate::runtime::members::Members;
-use crate::runtime::outbox::Relay;
-use crate::runtime::pressure::PressureGauge;
-use crate::runtime::worker::{Worker, WorkerDeps};
-use crate::runtime::{Health, Meters, Stop, Supervisor, sweeper};
+use crate::runtime::{Health, Meters, Stop, Supervisor};
 use crate::services::cart::Carts;
 use crate::services::catalog::Catalog;
 use crate::services::desk::Bells;
@@ -28,7 +23,7 @@ use crate::services::inventory::Inventory;
 use crate::services::notification::Notifications;
 use crate::services::order::Orders;
 use crate::services::payment::Payments;
-use crate::services::{Desk, Effects, Service, ServiceName};
+use crate::services::{Desk, Service, ServiceName};
 
 /// Longest wait for the first products to be on sale.
 const ON_SALE_MAX: Duration = Duration::from_secs(30);
@@ -80,9 +75,9 @@ impl Listener {
 
 /// A shop, built and perhaps running.
 pub struct Shop {
-    ports: Ports,
-    settings: Settings,
-    bells: Bells,
+    pub(super) ports: Ports,
+    pub(super) settings: Settings,
+    pub(super) bells: Bells,
     /// The services.
     pub services: Services,
     /// Counters.
@@ -91,9 +86,9 @@ pub struct Shop {
     pub health: Health,
     /// Ends everything.
     pub stop: Stop,
-    members: Members,
-    roles: Roles,
-    supervisor: Supervisor,
+    pub(super) members: Members,
+    pub(super) roles: Roles,
+    pub(super) supervisor: Supervisor,
 }
 
 /// The shop's services.
@@ -249,135 +244,6 @@ impl Shop {
         self.start_janitor();
         relay.give(); // for what the last run left in the outbox
         Ok(())
-    }
-
-    fn all_services(&self) -> Vec<Arc<dyn Service>> {
-        let s = &self.services;
-        ServiceName::ALL
-            .iter()
-            .map(|name| match name {
-                ServiceName::Cart => Arc::clone(&s.carts) as Arc<dyn Service>,
-                ServiceName::Order => Arc::clone(&s.orders) as _,
-                ServiceName::Payment => Arc::clone(&s.payments) as _,
-                ServiceName::Inventory => Arc::clone(&s.inventory) as _,
-                ServiceName::Notification => Arc::clone(&s.notifications) as _,
-                ServiceName::Catalog => Arc::clone(&s.catalog) as _,
-            })
-            .collect()
-    }
-
-    fn start_worker(&self, service: &Arc<dyn Service>) {
-        let deps = WorkerDeps {
-            bus: Arc::clone(&self.ports.bus),
-            clock: Arc::clone(&self.ports.clock),
-            meters: Arc::clone(&self.meters),
-            health: self.health.clone(),
-        };
-        let (service, stop) = (Arc::clone(service), self.stop.clone());
-        self.supervisor.run(&service.desk().name.group(), move || {
-            let (service, deps, stop) = (Arc::clone(&service), deps.clone(), stop.clone());
-            async move {
-                let worker = Worker::join(service, deps).await.map_err(|e| e.to_string())?;
-                worker.run(&stop).await
-            }
-        });
-    }
-
-    fn start_sweeper(&self, service: &Arc<dyn Service>) {
-        let (service, stop) = (Arc::clone(service), self.stop.clone());
-        let name = format!("{}-sweeper", service.desk().name);
-        self.supervisor.run(&name, move || sweeper::run(Arc::clone(&service), stop.clone()));
-    }
-
-    /// Gives the first sign of life to the processes that share the store, and goes on with it.
-    async fn start_members(&self) -> anyhow::Result<()> {
-        if !self.members.is_shared() {
-            return Ok(());
-        }
-        let (store, clock) = (Arc::clone(&self.ports.store), Arc::clone(&self.ports.clock));
-        self.members
-            .beat(store.as_ref(), clock.as_ref())
-            .await
-            .context("cannot join the others")?;
-        let (members, health, stop) =
-            (self.members.clone(), self.health.clone(), self.stop.clone());
-        self.supervisor.run("members", move || {
-            let (store, clock) = (Arc::clone(&store), Arc::clone(&clock));
-            let (members, health, stop) = (members.clone(), health.clone(), stop.clone());
-            async move { members.run(store.as_ref(), clock.as_ref(), &health, &stop).await }
-        });
-        Ok(())
-    }
-
-    fn start_relay(&self) -> Signal {
-        let relay = Arc::new(Relay {
-            store: Arc::clone(&self.ports.store),
-            bus: Arc::clone(&self.ports.bus),
-            clock: Arc::clone(&self.ports.clock),
-            bell: self.bells.outbox.clone(),
-            members: self.members.clone(),
-            notices: self.ports.others.as_ref().map(|others| Arc::clone(&others.notices)),
-            one_journal: self.ports.one_journal,
-            meters: Arc::clone(&self.meters),
-            health: self.health.clone(),
-        });
-        let (stop, bell) = (self.stop.clone(), relay.bell.clone());
-        if self.members.is_shared() {
-            let (relay, stop) = (Arc::clone(&relay), stop.clone());
-            self.supervisor.run("outbox-notices", move || {
-                let (relay, stop) = (Arc::clone(&relay), stop.clone());
-                async move { relay.tell_others(&stop).await }
-            });
-        }
-        self.supervisor.run("outbox-relay", move || {
-            let (relay, stop) = (Arc::clone(&relay), stop.clone());
-            async move { relay.run(&stop).await }
-        });
-        bell
-    }
-
-    fn start_effects<S: Effects + 'static>(&self, name: &str, service: &Arc<S>) {
-        let (service, stop) = (Arc::clone(service), self.stop.clone());
-        let members = self.members.clone();
-        self.supervisor.run(name, move || {
-            let runner = EffectRunner::new(Arc::clone(&service), members.clone());
-            let stop = stop.clone();
-            async move { runner.run(&stop).await }
-        });
-    }
-
-    fn start_pressure_gauge(&self) {
-        let gauge = Arc::new(PressureGauge {
-            store: Arc::clone(&self.ports.store),
-            bus: Arc::clone(&self.ports.bus),
-            clock: Arc::clone(&self.ports.clock),
-            bells: self.bells.clone(),
-            outbox_max: self.settings.delivery.outbox_max,
-            disk_floor: self.settings.data.disk_floor.0,
-            meters: Arc::clone(&self.meters),
-            health: self.health.clone(),
-        });
-        let stop = self.stop.clone();
-        self.supervisor.run("pressure-gauge", move || {
-            let (gauge, stop) = (Arc::clone(&gauge), stop.clone());
-            async move { gauge.run(&stop).await }
-        });
-    }
-
-    fn start_janitor(&self) {
-        let data = &self.settings.data;
-        let janitor = Arc::new(Janitor {
-            store: Arc::clone(&self.ports.store),
-            clock: Arc::clone(&self.ports.clock),
-            every: data.tidy_every.0,
-            outbox_retention: data.outbox_retention.0,
-            inbox_retention: data.inbox_retention.0,
-        });
-        let stop = self.stop.clone();
-        self.supervisor.run("janitor", move || {
-            let (janitor, stop) = (Arc::clone(&janitor), stop.clone());
-            async move { janitor.run(&stop).await }
-        });
     }
 
     /// Runs a part that is not the shop's own, under the same supervision.

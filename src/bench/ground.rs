@@ -1,7 +1,9 @@
-//! What a measurement stands on: a shop of its own in a throw-away folder, a provider that answers at
-//! once, shelves that do not run empty, and carts that are filled beforehand.
+//! What a measurement stands on: a shop of its own in a throw-away folder, or in a corner of its own on
+//! real servers, a provider that answers at once, shelves that do not run empty, and carts that are
+//! filled beforehand.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use utoipa_axum::router::OpenApiRouter;
@@ -9,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::embedded::Environment;
 use crate::app::folder::ThrowAway;
 use crate::app::shop::Listener;
-use crate::app::{DataFolder, Embedded, Settings, Shop};
+use crate::app::{Backends, Corner, DataFolder, Settings, Shop};
 use crate::domain::{Money, ProductId, Quantity, UserId};
 use crate::http::listen;
 use crate::ports::GatewayDials;
@@ -17,6 +19,8 @@ use crate::services::catalog::NewProduct;
 
 /// Products that are bought.
 pub const PRODUCTS: usize = 500;
+/// Longest wait for a shop to stop.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Carts filled at the same time.
 const FILLING: usize = 256;
 
@@ -25,7 +29,8 @@ pub struct Ground {
     /// The shop, running.
     pub shop: Arc<Shop>,
     /// Its adapters.
-    pub embedded: Embedded,
+    pub backends: Backends,
+    corner: Mutex<Option<Corner>>,
     folder: ThrowAway,
     _owned: DataFolder,
 }
@@ -38,12 +43,16 @@ impl Ground {
         let name = format!("ecom-bench-{}-{}", std::process::id(), env.clock.now().millis());
         let folder = ThrowAway::new(&name)?;
         let owned = DataFolder::open(folder.path())?;
-        let embedded = Embedded::open(&owned, &settings, env)?;
-        let shop = Arc::new(Shop::build(&settings, embedded.ports.clone(), |ports| ports));
+        let corner = Corner::claim(&mut settings, &name, env.clock.as_ref()).await?;
+        let backends = Backends::open(Some(&owned), &settings, env).await?;
+        let shop = Arc::new(Shop::build(&settings, backends.ports.clone(), |ports| ports));
         shop.create_topics().await?;
         shop.start().await?;
-        embedded.prune_log(&shop, settings.data.tidy_every.0);
-        let ground = Self { shop, embedded, folder, _owned: owned };
+        if backends.own_log {
+            backends.embedded.prune_log(&shop, settings.data.tidy_every.0);
+        }
+        let corner = Mutex::new(Some(corner));
+        let ground = Self { shop, backends, corner, folder, _owned: owned };
         ground.stock_up().await?;
         Ok(ground)
     }
@@ -65,7 +74,7 @@ impl Ground {
 
     /// Waits until nothing is left to publish or to consume.
     pub async fn settled(&self) -> anyhow::Result<()> {
-        let ports = &self.embedded.ports;
+        let ports = &self.backends.ports;
         loop {
             let waiting = crate::ports::store::query(
                 ports.store.as_ref(),
@@ -76,7 +85,7 @@ impl Ground {
             if waiting.await?[0].int(0)? == 0 && lag == 0 {
                 return Ok(());
             }
-            ports.clock.sleep(std::time::Duration::from_millis(50)).await;
+            ports.clock.sleep(Duration::from_millis(50)).await;
         }
     }
 
@@ -105,6 +114,16 @@ impl Ground {
         let address = format!("http://{}", bound.address);
         self.shop.listen(Listener::Gateway, bound, OpenApiRouter::new());
         Ok(address)
+    }
+
+    /// Stops the shop, and removes what it had on servers.
+    pub async fn sweep(&self) -> anyhow::Result<()> {
+        self.shop.drain(DRAIN_MAX).await;
+        let corner = self.corner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(corner) = corner {
+            corner.sweep(Arc::clone(&self.backends.ports.clock)).await?;
+        }
+        Ok(())
     }
 
     /// Bytes on disk.

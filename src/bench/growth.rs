@@ -62,7 +62,7 @@ pub(super) async fn measure(settings: &Settings, options: &Options) -> anyhow::R
             seconds: u64::from(u32::MAX),
             carts: SLICE,
             first_user: n * SLICE,
-            ..SagaPlan::new(0, options.in_flight)
+            ..SagaPlan::new(0, options.in_flight, false)
         };
         let figures = measure_saga(Arc::clone(&ground), &plan).await?;
         let slice = Slice {

@@ -39,11 +39,14 @@ pub struct SagaPlan {
 
 /// Carts that are checked out in a second at most, to fill enough of them.
 const CARTS_PER_SECOND: usize = 6_000;
+/// The same on real servers.
+const CARTS_PER_SECOND_SERVERS: usize = 2_500;
 
 impl SagaPlan {
     /// As many orders as go for that long.
-    pub fn new(seconds: u64, in_flight: usize) -> Self {
-        let carts = seconds as usize * CARTS_PER_SECOND;
+    pub fn new(seconds: u64, in_flight: usize, servers: bool) -> Self {
+        let per_second = if servers { CARTS_PER_SECOND_SERVERS } else { CARTS_PER_SECOND };
+        let carts = seconds as usize * per_second;
         Self { seconds, rate: None, in_flight, carts, first_user: 0, via: Via::Calls }
     }
 }
@@ -67,12 +70,16 @@ pub struct SagaFigures {
     pub seconds: f64,
     /// Orders per second, over that time.
     pub orders_per_s: f64,
-    /// Rows written per order, by all services, the log, the provider and the mailbox.
-    pub rows_per_order: f64,
+    /// Rows written per order, by all services, the log, the provider and the mailbox; on real servers
+    /// nobody counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_per_order: Option<f64>,
     /// Fsyncs per order, of all databases.
-    pub fsyncs_per_order: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsyncs_per_order: Option<f64>,
     /// Median of an fsync, in ms.
-    pub fsync_ms_p50: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fsync_ms_p50: Option<f64>,
     /// From the call to the answer on disk, in ms.
     pub checkout_ms: Percentiles,
     /// From the call to FULFILLED, in ms.
@@ -101,7 +108,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Run {
     fn now(&self) -> Duration {
-        self.ground.embedded.ports.clock.elapsed()
+        self.ground.backends.ports.clock.elapsed()
     }
 
     /// Checks the cart of shopper `n` out; `intended` is when that should have happened.
@@ -128,7 +135,7 @@ impl Run {
         let carts = &self.ground.shop.services.carts;
         let done = carts.checkout(&user_id(n), &Contact::default(), &|_, _| {}).await;
         let done = done.map_err(|e| format!("{e:?}"))?;
-        self.ground.embedded.ports.store.durable().await.map_err(|e| e.to_string())?;
+        self.ground.backends.ports.store.durable().await.map_err(|e| e.to_string())?;
         Ok(done.order_id)
     }
 
@@ -187,7 +194,7 @@ pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<Sag
         checkout: Mutex::new(micros_histogram()),
         fulfilled: Mutex::new(micros_histogram()),
     });
-    let spawn = Arc::clone(&ground.embedded.ports.spawn);
+    let spawn = Arc::clone(&ground.backends.ports.spawn);
     let follower = {
         let run = Arc::clone(&run);
         Task::start(spawn.as_ref(), Box::pin(async move { run.follow().await }))
@@ -198,17 +205,18 @@ pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<Sag
     let seconds = run.now().saturating_sub(started).as_secs_f64();
     follower.abort();
     let after = figures(&ground);
-    let per_order = |n: u64| n as f64 / orders.max(1) as f64;
-    let mut syncs = ground.embedded.journal.figures().micros;
+    let embedded = ground.backends.ports.one_journal;
+    let per_order = |n: u64| embedded.then(|| round(n as f64 / orders.max(1) as f64));
+    let mut syncs = ground.backends.embedded.journal.figures().micros;
     syncs.sort_unstable();
-    let fsync_ms_p50 = f64::from(syncs.get(syncs.len() / 2).copied().unwrap_or(0)) / 1_000.0;
+    let fsync_ms_p50 = syncs.get(syncs.len() / 2).filter(|_| embedded);
     let figures = SagaFigures {
         orders,
         seconds: round(seconds),
         orders_per_s: round(orders as f64 / seconds),
-        rows_per_order: round(per_order(after.0 - before.0)),
-        fsyncs_per_order: round(per_order(after.1 - before.1)),
-        fsync_ms_p50,
+        rows_per_order: per_order(after.0 - before.0),
+        fsyncs_per_order: per_order(after.1 - before.1),
+        fsync_ms_p50: fsync_ms_p50.map(|micros| f64::from(*micros) / 1_000.0),
         checkout_ms: Percentiles::of(&lock(&run.checkout)),
         fulfilled_ms: Percentiles::of(&lock(&run.fulfilled)),
     };
@@ -217,12 +225,13 @@ pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<Sag
 
 /// Rows and fsyncs so far, of both databases.
 fn figures(ground: &Ground) -> (u64, u64) {
-    let (shop, outside) = (ground.embedded.journal.figures(), ground.embedded.outside.figures());
+    let embedded = &ground.backends.embedded;
+    let (shop, outside) = (embedded.journal.figures(), embedded.outside.figures());
     (shop.rows + outside.rows, shop.syncs + outside.syncs)
 }
 
 async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
-    let ports = &run.ground.embedded.ports;
+    let ports = &run.ground.backends.ports;
     let free = Arc::new(Semaphore::new(plan.in_flight));
     for n in 0..plan.carts {
         let user = plan.first_user + n;
@@ -250,7 +259,7 @@ async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
 /// Waits until every order is fulfilled and every mail sent; how many. Looks only at what is still to
 /// be done, which partial indexes know, so that the wait costs the same however old the shop is.
 async fn wait_for_mail(run: &Run) -> anyhow::Result<u64> {
-    let ports = &run.ground.embedded.ports;
+    let ports = &run.ground.backends.ports;
     loop {
         let left = crate::ports::store::query(
             ports.store.as_ref(),

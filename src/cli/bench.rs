@@ -4,14 +4,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::Format;
-use super::{Exit, output};
+use super::{Exit, FlagValues, ServerArgs, output};
 use crate::app::Settings;
 use crate::bench::{self, Bench, Measured, Options};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// What to measure: floor, saga, http, latency, growth, simulate, virtual, idle, start. Without any,
-    /// everything but growth, which takes a while.
+    /// What to measure: floor, saga, http, latency, burst, bus, growth, simulate, virtual, idle, start.
+    /// Without any, everything but growth, which takes a while.
     #[arg(value_name = "BENCH", value_parser = bench_of)]
     benches: Vec<Bench>,
     /// How long orders are placed, in seconds.
@@ -29,6 +29,14 @@ pub(super) struct BenchArgs {
     /// Print text or json.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    #[command(flatten)]
+    servers: ServerArgs,
+}
+
+impl BenchArgs {
+    pub(super) fn flags(&self) -> FlagValues {
+        self.servers.flags()
+    }
 }
 
 fn bench_of(text: &str) -> Result<Bench, String> {

@@ -206,7 +206,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Health(args) => health::run(&args),
         Command::Bench(args) => {
-            let (settings, _) = load(&cli.global, vec![], "warn")?;
+            let (settings, _) = load(&cli.global, args.flags(), "warn")?;
             bench::run(&args, &settings)
         }
         Command::Config(command) => {

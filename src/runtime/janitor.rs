@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Stop;
+use super::members::Members;
 use crate::domain::Timestamp;
 use crate::ports::Clock;
 use crate::ports::store::{Batch, Store, StoreError, query};
@@ -34,6 +35,8 @@ pub struct Janitor {
     pub store: Arc<dyn Store>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Who else may do it: one of them does.
+    pub members: Members,
     /// Pause between two rounds.
     pub every: Duration,
     /// How long published events stay in the outbox; zero: for ever.
@@ -46,6 +49,9 @@ impl Janitor {
     /// Tidies until told to stop.
     pub async fn run(&self, stop: &Stop) -> Result<(), String> {
         while stop.unless_said(self.clock.sleep(self.every)).await.is_some() {
+            if self.members.share(self.clock.as_ref()).is_none_or(|share| share.index != 0) {
+                continue;
+            }
             if let Err(error) = self.round(stop).await {
                 tracing::warn!(%error, "tidying failed, next round");
             }

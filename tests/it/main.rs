@@ -5,6 +5,7 @@
 mod api;
 mod checker;
 mod cli;
+mod cluster;
 mod contract;
 mod crash;
 mod delivery;

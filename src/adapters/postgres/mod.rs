@@ -9,6 +9,7 @@ mod cells;
 mod errors;
 mod migrate;
 mod notices;
+mod own_schema;
 mod translate;
 mod url;
 
@@ -31,6 +32,7 @@ use cells::Kind;
 use errors::Trouble;
 pub use migrate::Schema;
 pub use notices::PostgresNotices;
+pub use own_schema::OwnSchema;
 use translate::{Answer, Many};
 
 /// Prepared statements kept per connection; the shop has about two hundred, in both forms.

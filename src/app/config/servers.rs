@@ -29,6 +29,12 @@ const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 #[serde(transparent)]
 pub struct Address(String);
 
+impl From<String> for Address {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
 impl std::ops::Deref for Address {
     type Target = str;
     fn deref(&self) -> &str {

@@ -1,24 +1,20 @@
 //! A disk without room.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::harness::customer::{Customer, runtime, until};
-use crate::harness::program::{Printed, Served, run};
+use crate::harness::program::{Printed, Served, clean, run};
 
 /// Carts that are full when the disk is.
 const WAITING: usize = 200;
 
 /// Starts a shop whose folder is a file system of a few MiB in a mount namespace of its own.
 fn on_a_small_disk(folder: &std::path::Path, floor: &str) -> Served {
-    let mut command = Command::new("unshare");
+    let mut command = clean("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
     command.arg(r#"mount -t tmpfs -o size=24m none "$0" && exec "$@""#);
     command.arg(folder).arg(env!("CARGO_BIN_EXE_ecom"));
-    command
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        .env("NO_COLOR", "1")
-        .env("ECOM_DATA_DISK_FLOOR", floor);
+    command.env("ECOM_DATA_DISK_FLOOR", floor);
     Served::launch(command, folder, &[]).unwrap()
 }
 

@@ -6,11 +6,16 @@ use std::process::{Child, Command, Output, Stdio};
 
 /// The program under test.
 pub(crate) fn ecom() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ecom"));
-    // Whoever runs the tests may have settings of their own.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ECOM_") {
-            command.env_remove(name);
+    clean(env!("CARGO_BIN_EXE_ecom"))
+}
+
+/// A program that sees nothing of the settings and the servers of whoever runs the tests.
+pub(crate) fn clean(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    for name in ["PATH", "HOME", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
         }
     }
     command.env("XDG_CONFIG_HOME", "/nonexistent").env("NO_COLOR", "1");

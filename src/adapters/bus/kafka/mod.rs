@@ -64,6 +64,13 @@ impl KafkaBus {
     }
 }
 
+impl KafkaBus {
+    /// Deletes all topics with our prefix.
+    pub async fn delete_topics(&self) -> Result<(), BusError> {
+        topics::delete_all(&self.shared).await
+    }
+}
+
 impl Shared {
     /// The cluster's name of a topic or group of ours.
     fn outer(&self, name: &str) -> String {

@@ -138,9 +138,7 @@ pub(super) async fn create(
         .set("message.timestamp.type", "LogAppendTime")
         .set("max.message.bytes", &largest)
         .set("min.insync.replicas", if replication >= REPLICATION { "2" } else { "1" });
-    let limit = Some(shared.options.timeout);
-    let options = AdminOptions::new().request_timeout(limit).operation_timeout(limit);
-    let made = shared.admin.0.create_topics([&new], &options).await;
+    let made = shared.admin.0.create_topics([&new], &options(shared)).await;
     let made = made.map_err(|e| bus_error(&e, topic))?;
     let created = match made.into_iter().next() {
         Some(Err((_, Code::TopicAlreadyExists))) => false,
@@ -153,6 +151,33 @@ pub(super) async fn create(
     spread(shared, topic, partitions).await?;
     matches(shared, topic, partitions)?;
     Ok(created)
+}
+
+/// Deletes every topic with our prefix; there must be one.
+pub(super) async fn delete_all(shared: &Arc<Shared>) -> Result<(), BusError> {
+    if shared.options.prefix.is_empty() {
+        return Err(BusError::Broken("without a kafka.prefix all topics would be deleted".into()));
+    }
+    shared.refresh().await?;
+    let known = shared.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let names: Vec<String> = known.keys().map(|name| shared.outer(name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let deleted = shared.admin.0.delete_topics(&names, &options(shared)).await;
+    for result in deleted.map_err(|e| bus_error(&e, "deleting topics"))? {
+        match result {
+            Ok(_) | Err((_, Code::UnknownTopicOrPartition | Code::UnknownTopic)) => {}
+            Err((topic, code)) => return Err(of_code(code, &format!("deleting topic {topic}"))),
+        }
+    }
+    Ok(())
+}
+
+fn options(shared: &Shared) -> AdminOptions {
+    let limit = Some(shared.options.timeout);
+    AdminOptions::new().request_timeout(limit).operation_timeout(limit)
 }
 
 /// Waits until every partition of a new topic has a leader who answers.

@@ -1,0 +1,6 @@
+//! The shop on real servers that are killed under it: whatever dies, nothing is oversold, lost or charged
+//! twice.
+
+mod faults;
+mod fleet;
+mod ground;
