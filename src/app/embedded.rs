@@ -124,6 +124,7 @@ impl Embedded {
         Remains {
             shop: on(&self.journal),
             bus: None,
+            log: None,
             outside: Some(outside),
             ledger: None,
             inbox: None,

@@ -7,7 +7,7 @@ use anyhow::Context;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::seeding;
-use super::{Ports, Role, Roles, Settings};
+use super::{NotUsable, Ports, Role, Roles, Settings};
 use crate::domain::closed_set::closed_set;
 use crate::events::Topic;
 use crate::http::layers::{self, LayerDeps};
@@ -178,7 +178,7 @@ impl Shop {
     }
 
     /// Creates the topics that are missing.
-    pub async fn create_topics(&self) -> anyhow::Result<()> {
+    pub async fn create_topics(&self) -> Result<(), NotUsable> {
         let keep = |period: Duration| Some(period).filter(|period| !period.is_zero());
         for topic in Topic::ALL {
             let retention = match topic {
@@ -186,8 +186,7 @@ impl Shop {
                 _ => keep(self.settings.data.log_retention.0),
             };
             let partitions = self.settings.delivery.partitions;
-            let created = self.ports.bus.create_topic(topic.as_str(), partitions, retention).await;
-            created.with_context(|| format!("topic {topic}"))?;
+            self.ports.bus.create_topic(topic.as_str(), partitions, retention).await?;
         }
         Ok(())
     }

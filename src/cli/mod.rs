@@ -23,7 +23,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::config::{ConfigError, Layers, Origin, Sources};
 use crate::app::folder::InUse;
-use crate::app::{Settings, logging};
+use crate::app::{NotUsable, Settings, logging};
+use crate::ports::gateway::GatewayError;
+use crate::ports::mail::MailError;
+use crate::ports::{BusError, StoreError};
 pub use exit::Exit;
 
 /// An event-driven shop, a lab that tries to break it, and a console for its events.
@@ -123,6 +126,9 @@ struct ServerArgs {
     /// Payments at a provider: http://HOST:PORT, for example `ecom gateway serve`.
     #[arg(long, value_name = "URL")]
     gateway: Option<String>,
+    /// Wait this long for an answer of any of them, instead of what the settings say for each.
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
 }
 
 impl ServerArgs {
@@ -133,6 +139,10 @@ impl ServerArgs {
             ("redis", "redis.url", &self.redis),
             ("smtp", "smtp.url", &self.smtp),
             ("gateway", "gateway.url", &self.gateway),
+            ("timeout", "kafka.timeout", &self.timeout),
+            ("timeout", "postgres.timeout", &self.timeout),
+            ("timeout", "redis.timeout", &self.timeout),
+            ("timeout", "gateway.request_timeout", &self.timeout),
         ];
         let set = |(name, key, value): (_, _, &Option<String>)| Some((name, key, value.clone()?));
         all.into_iter().filter_map(set).collect()
@@ -233,13 +243,21 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     if error.downcast_ref::<ConfigError>().is_some() {
         return Exit::Usage;
     }
-    if error.downcast_ref::<crate::sim::Unreachable>().is_some()
-        || error.downcast_ref::<crate::app::NotUsable>().is_some()
-    {
+    if error.chain().any(is_of_a_server) {
         return Exit::Unreachable;
     }
     if error.downcast_ref::<InUse>().is_some() {
         return Exit::Refused;
     }
     Exit::Failure
+}
+
+/// Whether it says that something which the program depends on cannot be used.
+fn is_of_a_server(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<crate::sim::Unreachable>()
+        || error.is::<NotUsable>()
+        || matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)))
+        || matches!(error.downcast_ref(), Some(BusError::Unavailable(_)))
+        || matches!(error.downcast_ref(), Some(GatewayError::Unavailable(_)))
+        || error.is::<MailError>()
 }

@@ -13,7 +13,7 @@ use super::{Exit, FlagValues, ServerArgs, output};
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote};
 use crate::app::shop::Listener;
-use crate::app::{Backends, DataFolder, Embedded, NotUsable, Settings, Shop, backends};
+use crate::app::{Backends, DataFolder, Embedded, Settings, Shop, backends};
 use crate::http::listen::{self, Bound};
 use crate::ops::local::LocalOps;
 use crate::ports::store::query;
@@ -76,7 +76,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     let Backends { ports, embedded, own_log } = backends;
     let started = ports.note_start().await?;
     let shop = Shop::build(settings, ports.clone(), |ports| ports);
-    shop.create_topics().await.map_err(not_usable)?;
+    shop.create_topics().await?;
     shop.start().await?;
     let seeded = shop.seed_catalogue().await?;
     if settings.roles().are_all() {
@@ -156,12 +156,6 @@ fn announce(
     said.push("Ctrl-C stops".to_owned());
     output::say(said.join("; "));
     Ok(())
-}
-
-/// An error of a server while the shop is set up on it: something about it must be changed.
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn not_usable(e: anyhow::Error) -> anyhow::Error {
-    NotUsable(format!("{e:#}")).into()
 }
 
 /// The admin API, where it is on.

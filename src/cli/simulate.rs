@@ -75,8 +75,6 @@ pub(super) struct SimulateArgs {
     /// Fail with exit code 6 if the 99th percentile of checkouts takes longer.
     #[arg(long, value_name = "TIME")]
     max_p99: Option<Period>,
-    #[command(flatten)]
-    servers: ServerArgs,
     /// How the report is printed.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -86,6 +84,8 @@ pub(super) struct SimulateArgs {
     /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    servers: ServerArgs,
 }
 
 impl SimulateArgs {

@@ -20,11 +20,11 @@ invariant violated, 30 nothing violated, but too little happened to tell."
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     data: DataArg,
-    #[command(flatten)]
-    servers: ServerArgs,
     /// How the report is printed.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
+    #[command(flatten)]
+    servers: ServerArgs,
 }
 
 impl VerifyArgs {
@@ -37,8 +37,10 @@ impl VerifyArgs {
 
 pub(super) fn run(args: &VerifyArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let path = settings.data_dir()?;
-    if !settings.on_servers() && !folder::holds_data(&path) {
-        let text = format!("{} holds no shop; name its folder with --data", path.display());
+    let needs_folder = settings.postgres.url.is_empty() || settings.kafka.bootstrap.is_empty();
+    if needs_folder && !folder::holds_data(&path) {
+        let other = if settings.on_servers() { ", and all its servers" } else { "" };
+        let text = format!("{} holds no shop; name its folder with --data{other}", path.display());
         return Err(WithExit(Exit::NotFound, text).into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -69,6 +69,9 @@ enum StepError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Bus(#[from] BusError),
+    /// All others were published, but for what follows it under its key.
+    #[error("event {id} cannot be published on {topic} under the key {key}: {error}")]
+    Refused { id: String, topic: String, key: String, error: BusError },
 }
 
 impl Relay {
@@ -79,18 +82,21 @@ impl Relay {
         let mut heard = heard.unwrap_or_default().waiter();
         let mut moved = self.members.changed().waiter();
         let fallback = if self.members.is_shared() { FALLBACK_SHARED } else { FALLBACK };
-        let (mut pause, mut told) = (PAUSE_MIN, BTreeSet::new());
+        let (mut pause, mut refused, mut told) = (PAUSE_MIN, String::new(), BTreeSet::new());
         loop {
-            match self.step(&mut told).await {
+            let (rest, e) = match self.step(&mut told).await {
                 Ok(0) if stop.is_said() => return Ok(()),
-                Ok(0) => {
-                    pause = PAUSE_MIN;
-                    let called = select(Box::pin(heard.wait()), Box::pin(moved.wait()));
-                    let called = select(called, Box::pin(bell.wait()));
-                    stop.unless_said(select(self.clock.sleep(fallback), called)).await;
+                Ok(0) => (fallback, None),
+                Ok(_) => {
+                    (pause, refused) = (PAUSE_MIN, String::new());
+                    self.health.up("outbox-relay");
+                    continue;
                 }
-                Ok(_) => pause = PAUSE_MIN,
-                Err(e) if stop.is_said() => return Err(e.to_string()),
+                Err(e) if stop.is_said() => {
+                    let marked = self.mark(&told).await;
+                    return Err(marked.err().map_or(e, StepError::from).to_string());
+                }
+                Err(e @ StepError::Refused { .. }) => (PAUSE_MAX, Some(e.to_string())),
                 Err(e) => {
                     tracing::warn!(error = %e, "outbox not published, trying again");
                     self.health.down("outbox-relay", e.to_string());
@@ -98,8 +104,22 @@ impl Relay {
                     pause = (pause * 2).min(PAUSE_MAX);
                     continue;
                 }
+            };
+            pause = PAUSE_MIN;
+            match e {
+                None => self.health.up("outbox-relay"),
+                // Said once, for it is met again with every new event.
+                Some(e) => {
+                    self.health.down("outbox-relay", e.clone());
+                    if e != refused {
+                        tracing::error!(error = %e, "all but this event are published");
+                        refused = e;
+                    }
+                }
             }
-            self.health.up("outbox-relay");
+            let called = select(Box::pin(heard.wait()), Box::pin(moved.wait()));
+            let called = select(called, Box::pin(bell.wait()));
+            stop.unless_said(select(self.clock.sleep(rest), called)).await;
         }
     }
 
@@ -117,48 +137,82 @@ impl Relay {
 
     /// Publishes the next events while those in `told`, which the log has, are marked; how many.
     async fn step(&self, told: &mut BTreeSet<i64>) -> Result<usize, StepError> {
-        let (marked, published) = join(self.mark(told), self.publish_next(told)).await;
+        let mut published = vec![];
+        let next = self.publish_next(told, &mut published);
+        let (marked, next) = join(self.mark(told), next).await;
         if marked.is_ok() {
             told.clear();
         }
-        let published = published?;
         let count = published.len();
         told.extend(published);
+        next?;
         marked?;
         Ok(count)
     }
 
-    /// Publishes the oldest unpublished events of this process's share that are not in `told`; their
-    /// `seq`s.
-    async fn publish_next(&self, told: &BTreeSet<i64>) -> Result<Vec<i64>, StepError> {
-        let limit = BATCH_MAX + told.len();
+    /// Publishes the oldest unpublished events of this process's share that are not in `told`, and notes
+    /// the `seq` of each in `published`.
+    async fn publish_next(
+        &self,
+        told: &BTreeSet<i64>,
+        published: &mut Vec<i64>,
+    ) -> Result<(), StepError> {
+        let limit = (BATCH_MAX + told.len()) as i64;
         let rows = match self.members.share(self.clock.as_ref()) {
-            _ if told.len() >= TOLD_MAX => return Ok(vec![]),
-            None => return Ok(vec![]),
-            Some(Share { of: 1, .. }) => query(self.store.as_ref(), SELECT, values![limit as i64]),
+            _ if told.len() >= TOLD_MAX => return Ok(()),
+            None => return Ok(()),
+            Some(Share { of: 1, .. }) => query(self.store.as_ref(), SELECT, values![limit]),
             Some(Share { index, of }) => {
-                query(self.store.as_ref(), SELECT_SHARE, values![limit as i64, of, index])
+                query(self.store.as_ref(), SELECT_SHARE, values![limit, of, index])
             }
         };
-        let (mut seqs, mut records) = (vec![], vec![]);
-        for row in rows.await? {
-            let seq = row.int(0)?;
-            if !told.contains(&seq) {
-                seqs.push(seq);
-                records.push(record(&row)?);
-            }
-        }
-        if seqs.is_empty() {
-            return Ok(seqs);
+        let mut rows = rows.await?;
+        rows.retain(|row| row.int(0).is_ok_and(|seq| !told.contains(&seq)));
+        if rows.is_empty() {
+            return Ok(());
         }
         if !self.one_journal {
             self.store.durable().await?;
         }
-        self.bus.publish(records).await?;
-        self.meters.published.inc_by(seqs.len() as u64);
-        Ok(seqs)
+        match self.publish(&rows, published).await {
+            Err(StepError::Bus(e)) if !e.is_transient() => self.one_by_one(&rows, published).await,
+            done => done,
+        }
     }
 
+    /// Publishes events each for itself, where the log will never take all of them. One that it does
+    /// not take holds back what follows under its key, and nothing else; the error tells of the first.
+    async fn one_by_one(&self, rows: &[Row], published: &mut Vec<i64>) -> Result<(), StepError> {
+        let (mut held, mut refused) = (BTreeSet::new(), None);
+        for row in rows {
+            let place = (row.text(2)?, row.text(3)?);
+            if held.contains(&place) {
+                continue;
+            }
+            match self.publish(std::slice::from_ref(row), published).await {
+                Err(StepError::Bus(error)) if !error.is_transient() => {
+                    held.insert(place);
+                    let (topic, key) = (place.0.to_owned(), place.1.to_owned());
+                    let id = row.text(1)?.to_owned();
+                    refused.get_or_insert(StepError::Refused { id, topic, key, error });
+                }
+                done => done?,
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    async fn publish(&self, rows: &[Row], published: &mut Vec<i64>) -> Result<(), StepError> {
+        let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        self.bus.publish(records).await?;
+        for row in rows {
+            published.push(row.int(0)?);
+        }
+        self.meters.published.inc_by(rows.len() as u64);
+        Ok(())
+    }
+
+    /// Notes that these events are published.
     async fn mark(&self, told: &BTreeSet<i64>) -> Result<(), StoreError> {
         if told.is_empty() {
             return Ok(());

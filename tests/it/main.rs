@@ -13,5 +13,7 @@ mod deploy;
 mod flows;
 mod harness;
 mod interleavings;
+mod kafka;
+mod postgres;
 mod provider;
 mod report;

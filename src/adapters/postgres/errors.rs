@@ -4,6 +4,10 @@ use sqlx::Error;
 
 use crate::ports::store::StoreError;
 
+const NO_RIGHT: &str = "give the user of the postgres URL that right";
+const NO_SCHEMA: &str =
+    "make the schema that search_path names, and let the user of the postgres URL use it";
+
 /// What went wrong, and what may be done about it at once.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -25,7 +29,10 @@ impl From<StoreError> for Trouble {
 
 impl From<Error> for Trouble {
     fn from(e: Error) -> Self {
-        let text = e.to_string();
+        let text = match &e {
+            Error::Database(e) => e.message().to_owned(),
+            e => e.to_string(),
+        };
         let code = match &e {
             Error::Database(e) => e.code().unwrap_or_default().into_owned(),
             Error::PoolTimedOut => {
@@ -44,7 +51,9 @@ impl From<Error> for Trouble {
             "53100" => Self::Told(StoreError::Full(text)),
             // Shutting down, starting up, a standby by now, cut off while idle.
             "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03" => Self::Lost(text),
-            // No right, no such database, too many connections, time-outs of a lock or a statement.
+            "42501" => Self::Told(StoreError::Unavailable(format!("{text}; {NO_RIGHT}"))),
+            "3F000" => Self::Told(StoreError::Unavailable(format!("{text}; {NO_SCHEMA}"))),
+            // No such login or database, time-outs of a lock or a statement.
             "28P01" | "28000" | "3D000" | "55P03" | "57014" => {
                 Self::Told(StoreError::Unavailable(text))
             }
@@ -79,14 +88,15 @@ pub(super) fn explain(e: &Error, place: &str) -> String {
                 "raise max_connections there, or lower postgres.connections",
             ),
             "57P03" => (db.message().to_owned(), "it is starting; try again in a moment"),
+            "42501" => (db.message().to_owned(), NO_RIGHT),
             _ => (db.message().to_owned(), "see the server's log"),
         },
         Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
             (e.to_string(), "is PostgreSQL running there?")
         }
         Error::Io(e) => (e.to_string(), "check host and port of the postgres URL"),
-        Error::Protocol(e) => (
-            format!("what answers there is not PostgreSQL ({e})"),
+        Error::Protocol(_) => (
+            "what answers there is not PostgreSQL".into(),
             "check host and port of the postgres URL",
         ),
         Error::Tls(e) => (e.to_string(), "see sslmode in the postgres URL"),

@@ -28,14 +28,18 @@ impl Schema {
         }
         let mut tx = connection.begin().await.map_err(Trouble::from)?;
         let lock = sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK);
-        lock.execute(&mut *tx).await.map_err(Trouble::from)?;
-        // Somebody else may have done it while we waited.
-        let applied = self.applied(&mut tx).await?;
-        if applied == 0 {
-            let table = "create table if not exists schema_steps (
-                step bigint not null primary key, applied_at timestamptz not null default now())";
-            tx.execute(sqlx::raw_sql(table)).await.map_err(Trouble::from)?;
-        }
+        lock.execute(&mut *tx).await.map_err(|e| match Trouble::from(e).into() {
+            StoreError::Unavailable(text) => StoreError::Unavailable(format!(
+                "another process is changing the schema ({text}); try again in a moment"
+            )),
+            e => e,
+        })?;
+        // Somebody else may have done it while we waited. Whether there is a table is remembered from
+        // before the wait, unless something looks for it under a lock, as its creation does.
+        let table = "create table if not exists schema_steps (
+            step bigint not null primary key, applied_at timestamptz not null default now())";
+        tx.execute(sqlx::raw_sql(table)).await.map_err(Trouble::from)?;
+        let applied = self.counted(&mut tx).await?;
         for (n, sql) in self.steps.iter().enumerate().skip(applied) {
             let step = n as i64 + 1;
             let failed = |e: sqlx::Error| match StoreError::from(Trouble::from(e)) {
@@ -75,6 +79,10 @@ impl Schema {
         if !row.try_get(0).map_err(Trouble::from)? {
             return Ok(0);
         }
+        self.counted(connection).await
+    }
+
+    async fn counted(self, connection: &mut PgConnection) -> Result<usize, StoreError> {
         let count = "select coalesce(max(step), 0) from schema_steps";
         let row = connection.fetch_one(count).await.map_err(Trouble::from)?;
         let applied: i64 = row.try_get(0).map_err(Trouble::from)?;

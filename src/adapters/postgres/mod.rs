@@ -12,13 +12,14 @@ mod notices;
 mod own_schema;
 mod together;
 mod translate;
+mod url;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow, Postgres};
 use sqlx::query::Query;
 use sqlx::{
     AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, Statement as _,
@@ -54,10 +55,18 @@ pub struct PostgresOptions {
     pub application: String,
 }
 
+impl PostgresOptions {
+    /// Whether `url` is one; or what is wrong with it.
+    pub fn check_url(url: &str) -> Result<(), String> {
+        url::parse(url).map(drop)
+    }
+}
+
 /// A store in PostgreSQL.
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: PgPool,
+    place: Arc<str>,
     clock: Arc<dyn Clock>,
     options: PostgresOptions,
     plans: Arc<RwLock<BTreeMap<&'static str, Arc<Plan>>>>,
@@ -88,8 +97,9 @@ impl PostgresStore {
         migrate: bool,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let parsed = parse(&options.url)?;
-        let place = place(&parsed);
+        let parsed = url::parse(&options.url)
+            .map_err(|e| StoreError::Broken(format!("not a postgres URL: {e}")))?;
+        let place: Arc<str> = url::place(&parsed).into();
         let ms = options.timeout.as_millis().to_string();
         let parsed = parsed
             .application_name(&options.application)
@@ -105,24 +115,24 @@ impl PostgresStore {
         let first = timeout(clock.as_ref(), options.timeout, PgConnection::connect_with(&parsed));
         let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         let mut first = first.map_err(|e| StoreError::Unavailable(errors::explain(&e, &place)))?;
-        let ready = if migrate {
-            schema.migrate(&mut first).await
-        } else {
-            schema.check_complete(&mut first).await
-        };
-        let _ = first.close().await;
-        ready.map_err(|e| match e {
-            StoreError::Broken(text) => {
-                StoreError::Broken(format!("PostgreSQL at {place}: {text}"))
+        let ready = async {
+            if migrate {
+                schema.migrate(&mut first).await
+            } else {
+                schema.check_complete(&mut first).await
             }
-            e => e,
-        })?;
+        };
+        // The server ends a statement after one time-out; who still waits then waits in vain.
+        let ready = timeout(clock.as_ref(), options.timeout * 2, ready).await;
+        let silent = || Err(StoreError::Unavailable("the server has fallen silent".into()));
+        ready.unwrap_or_else(silent).map_err(|e| at_place(e, &place))?;
+        let _ = timeout(clock.as_ref(), options.timeout, first.close()).await;
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(options.timeout)
             .test_before_acquire(false)
             .connect_lazy_with(parsed);
-        Ok(Self { pool, clock, options, plans: Arc::default(), together: None })
+        Ok(Self { pool, place, clock, options, plans: Arc::default(), together: None })
     }
 
     /// From now on small batches that come at the same time are written together.
@@ -336,22 +346,19 @@ fn expected(write: &Write, changed: u64) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Where a database is, without its password.
-fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
-    url.parse().map_err(|e| {
-        let text = "write postgres://user:password@host:port/database";
-        StoreError::Broken(format!("not a postgres URL: {e}; {text}"))
-    })
+/// The error, with where it happened: for people, who may have more than one database.
+fn at_place(e: StoreError, place: &str) -> StoreError {
+    let at = |text| format!("PostgreSQL at {place}: {text}");
+    match e {
+        StoreError::Unavailable(text) => StoreError::Unavailable(at(text)),
+        StoreError::Broken(text) => StoreError::Broken(at(text)),
+        StoreError::Full(text) => StoreError::Full(at(text)),
+        conflict @ StoreError::Conflict(_) => conflict,
+    }
 }
 
-fn place(options: &PgConnectOptions) -> String {
-    let database = options.get_database().unwrap_or_else(|| options.get_username());
-    format!("{}:{}/{database}", options.get_host(), options.get_port())
-}
-
-#[async_trait]
-impl Store for PostgresStore {
-    async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<Row>>, StoreError> {
+impl PostgresStore {
+    async fn read_again(&self, reads: &[Read]) -> Result<Vec<Vec<Row>>, StoreError> {
         for _ in 0..self.tries() {
             let mut connection = self.pool.acquire().await.map_err(Trouble::from)?;
             let work = self.read_on(&mut connection, reads);
@@ -363,18 +370,28 @@ impl Store for PostgresStore {
         }
         Err(StoreError::Unavailable("the server closes every connection".into()))
     }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<Row>>, StoreError> {
+        self.read_again(reads).await.map_err(|e| at_place(e, &self.place))
+    }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {
         if batch.row_count() == 0 {
             return Ok(());
         }
         let batch = Arc::new(batch);
-        if let Some(together) = &self.together
-            && let Some(done) = together.write(&batch).await
-        {
-            return done;
-        }
-        self.write_alone(&batch).await
+        let together = match &self.together {
+            Some(together) => together.write(&batch).await,
+            None => None,
+        };
+        let done = match together {
+            Some(done) => done,
+            None => self.write_alone(&batch).await,
+        };
+        done.map_err(|e| at_place(e, &self.place))
     }
 
     async fn durable(&self) -> Result<(), StoreError> {

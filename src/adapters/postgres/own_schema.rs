@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use super::{errors, place};
+use super::{errors, url};
 use crate::ports::Clock;
 use crate::ports::clock::timeout;
 use crate::ports::store::StoreError;
@@ -43,8 +42,8 @@ impl OwnSchema {
     }
 
     async fn execute(&self, sql: String, clock: &dyn Clock) -> Result<(), StoreError> {
-        let options: PgConnectOptions = super::parse(&self.database)?;
-        let place = place(&options);
+        let options = url::parse(&self.database).map_err(StoreError::Broken)?;
+        let place = url::place(&options);
         let work = async {
             let mut connection = PgConnection::connect_with(&options).await?;
             connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;

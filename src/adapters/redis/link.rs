@@ -52,6 +52,9 @@ struct Inner {
     line: Mutex<Line>,
 }
 
+/// What to do about a wrong place.
+const PLACE: &str = "check host and port of redis.url";
+
 type Connecting = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
 
 /// The connection in use, or being made; all that ask share it.
@@ -80,11 +83,17 @@ impl RedisLink {
             return Err(wrong(format!("redis prefix {prefix:?} must be without braces")));
         }
         // The error does not repeat the url, in which there may be a password.
-        let client = Client::open(url).map_err(|e| wrong(format!("redis url: {e}")))?;
+        let bad = |e: RedisError| {
+            let advice =
+                "write redis://USER:PASSWORD@HOST:PORT/NUMBER, with %XX for what is special";
+            let text = e.to_string();
+            let what = text.split(" - ").next().unwrap_or_default();
+            wrong(format!("redis url: {what}; {advice}"))
+        };
+        let client = Client::open(url).map_err(bad)?;
         let info = client.get_connection_info().clone();
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(settings))
-            .map_err(|e| wrong(format!("redis url: {e}")))?;
+        let client = Client::open(info.set_redis_settings(settings)).map_err(bad)?;
         let (prefix, line) = (prefix.to_owned(), Mutex::default());
         Ok(Self(Arc::new(Inner { client, prefix, timeout, clock, line })))
     }
@@ -215,17 +224,25 @@ impl RedisLink {
         error
     }
 
-    /// What happened, for the log. The password is never in it.
+    /// What happened, and what to do. The password is never in it.
     fn explained(&self, error: &RedisError) -> LinkError {
         let at = self.0.client.get_connection_info().addr();
         let text = match (error.kind(), error.code()) {
-            _ if error.is_timeout() => {
-                format!("redis at {at} has not answered within {:?}", self.0.timeout)
+            _ if error.is_timeout() => format!(
+                "redis at {at} has not answered within {:?}; {PLACE}, and any firewall between",
+                self.0.timeout
+            ),
+            (ErrorKind::Io, _) if error.is_connection_refusal() => {
+                format!("redis at {at} cannot be reached: {error}; is Redis running there?")
             }
-            (ErrorKind::Io, _) => format!("redis at {at} cannot be reached: {error}"),
-            (ErrorKind::Parse, _) => format!("what answers at {at} is no redis: {error}"),
+            (ErrorKind::Io, _) => format!("redis at {at} cannot be reached: {error}; {PLACE}"),
+            // What it said instead may be anything, and long.
+            (ErrorKind::Parse, _) => format!("what answers at {at} is no redis; {PLACE}"),
             (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH" | "NOPERM")) => {
-                format!("redis at {at} refuses this user or password: {error}")
+                format!(
+                    "redis at {at} refuses this user or password: {}; check redis.url",
+                    error.to_string().trim_end_matches('.')
+                )
             }
             (_, Some("WRONGTYPE")) => {
                 format!("redis at {at} has something else under a key of the shop: {error}")

@@ -15,7 +15,6 @@ use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
 use super::roles::{Role, Roles};
-use crate::adapters::gateway::wire;
 use crate::domain::{Email, Secret};
 use crate::ports::GatewayDials;
 use crate::services::{Mutation, ShopSettings};
@@ -181,13 +180,8 @@ impl Settings {
         if let Err(e) = self.dials().check() {
             return wrong("gateway", e.to_string());
         }
-        if !self.gateway.url.is_empty()
-            && let Err(e) = wire::base(&self.gateway.url)
-        {
-            return wrong("gateway.url", e.to_string());
-        }
-        if self.gateway.request_timeout.0.is_zero() {
-            return wrong("gateway.request_timeout", "must be longer than nothing".into());
+        if let Err((key, text)) = servers::check(self) {
+            return wrong(key, text);
         }
         if let Err(text) = logging::filter(&self.log.level) {
             return wrong("log.level", text);

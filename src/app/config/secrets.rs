@@ -32,16 +32,23 @@ pub(super) fn shown<'a>(key: &str, value: &'a Value) -> Cow<'a, Value> {
     }
 }
 
-/// A URL without its password.
+/// A URL without its password, which may stand before the host or among the parameters.
 pub fn masked(url: &str) -> String {
-    let masked = || {
+    let before_host = || {
         let (scheme, rest) = url.split_once("://")?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (login, _) = rest[..end].rsplit_once('@')?;
         let (user, _) = login.split_once(':')?;
         Some(format!("{scheme}://{user}:{MASK}{}", &rest[login.len()..]))
     };
-    masked().unwrap_or_else(|| url.to_owned())
+    let url = before_host().unwrap_or_else(|| url.to_owned());
+    let Some((place, parameters)) = url.split_once('?') else { return url };
+    let mask = |parameter: &str| match parameter.split_once('=') {
+        Some((name @ ("pass" | "password"), _)) => format!("{name}={MASK}"),
+        _ => parameter.to_owned(),
+    };
+    let parameters: Vec<String> = parameters.split('&').map(mask).collect();
+    format!("{place}?{}", parameters.join("&"))
 }
 
 /// The secret in a file: its text without the line's end.
@@ -70,6 +77,8 @@ mod tests {
             ("redis://:secret@host", "redis://:***@host"),
             ("smtp://me:a@b@host:25", "smtp://me:***@host:25"),
             ("smtp://host:25", "smtp://host:25"),
+            ("redis+unix:///s.sock?db=1&pass=secret", "redis+unix:///s.sock?db=1&pass=***"),
+            ("postgres://h/db?password=p&sslmode=off", "postgres://h/db?password=***&sslmode=off"),
             ("postgres://me@host/db", "postgres://me@host/db"),
         ] {
             assert_eq!(masked(url), shown);

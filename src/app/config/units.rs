@@ -38,6 +38,16 @@ impl std::str::FromStr for Period {
     }
 }
 
+impl std::fmt::Display for Period {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ms = self.0.as_millis();
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        let whole = units.iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
+        let (unit, name) = whole.copied().unwrap_or((1, "ms"));
+        write!(f, "{}{name}", ms / unit)
+    }
+}
+
 impl std::str::FromStr for ByteSize {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
@@ -80,6 +90,9 @@ mod tests {
         assert_eq!(period("1h 30m"), Ok(5_400_000));
         assert_eq!(period("250ms"), Ok(250));
         assert_eq!(period("0s"), Ok(0));
+        for text in ["1ms", "1500ms", "90s", "15m", "7d"] {
+            assert_eq!(text.parse::<Period>().unwrap().to_string(), text);
+        }
         for bad in ["", "3", "m", "3 m", "-3m", "3w", "99999999999999999999d"] {
             assert!(period(bad).is_err(), "{bad}");
         }

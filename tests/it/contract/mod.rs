@@ -28,7 +28,7 @@ mod holds;
 mod inbox;
 pub(crate) mod journal;
 mod mail;
-mod redis;
+pub(crate) mod redis;
 mod scripted;
 mod sms;
 mod smtp;

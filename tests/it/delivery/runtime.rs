@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use ecom::app::Ports;
 use ecom::events::Topic;
+use ecom::ports::Clock;
+use ecom::ports::bus::RECORD_BYTES_MAX;
+use ecom::ports::store::{Batch, values};
 
 use crate::harness::faults::{FailingBus, TestGateway};
 use crate::harness::{settings, shop_with};
@@ -141,4 +144,44 @@ fn a_shop_whose_log_is_elsewhere_publishes_only_what_is_on_disk() {
         assert_eq!(logged, published);
         t.all_is_well().await;
     });
+}
+
+#[test]
+fn an_event_that_the_log_never_takes_holds_back_only_its_own_key() {
+    shop_with(
+        &settings(&[]),
+        1,
+        |ports, _| ports,
+        |t| async move {
+            t.product("P", "5.00", 10).await;
+            let huge = "x".repeat(RECORD_BYTES_MAX + 1);
+            let mut batch = Batch::default();
+            for (n, (key, data)) in
+                [("K", "1"), ("K", huge.as_str()), ("L", "2"), ("K", "3")].into_iter().enumerate()
+            {
+                let id = format!("00000000-0000-7000-8000-{n:012}");
+                batch.one(
+                    "insert into outbox_events (id, service, event_type, record_key, event_data, created_at)
+                     values (?1, 'order', 'order.created', ?2, ?3, ?4)",
+                    values![id, key, data, t.clock.now()],
+                );
+            }
+            t.embedded.ports.store.write(batch).await.unwrap();
+            t.pass(40).await; // the relay looks by itself every 30 s
+            let left = t.rows(
+                "select record_key, length(event_data) from outbox_events where published = 'N' order by seq",
+                vec![],
+            );
+            let left = left.await;
+            let left: Vec<_> =
+                left.iter().map(|r| (r.text(0).unwrap(), r.int(1).unwrap())).collect();
+            assert_eq!(left, [("K", huge.len() as i64), ("K", 1)]);
+            let order = t.buy("ann", "P").await;
+            t.pass(20).await;
+            assert_eq!(t.status(&order).await, "FULFILLED", "all others go on");
+            let parts = t.call("GET", "/readyz", None).await;
+            assert_eq!(parts.status, 503);
+            assert!(parts.json().to_string().contains("larger than"), "{}", parts.json());
+        },
+    );
 }

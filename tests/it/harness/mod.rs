@@ -4,6 +4,7 @@
 pub(crate) mod customer;
 pub(crate) mod faults;
 pub(crate) mod halt;
+pub(crate) mod own_stack;
 pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod remote;

@@ -6,13 +6,15 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::blocking;
 use crate::ports::bus::{BusError, DEAD_LETTER_BYTES_MAX};
 
 /// Room for the framing of a largest record.
 pub(super) const FRAMING_MAX: usize = 65_536;
+/// Things that librdkafka has to say, taken at once at most; it says a few per second and broker.
+const TOLD_MAX: usize = 256;
 
 /// How to reach a cluster.
 #[derive(Debug, Clone)]
@@ -56,22 +58,26 @@ impl std::fmt::Debug for Security {
     }
 }
 
-/// Remembers what went wrong last, which librdkafka tells only on the side.
+/// Remembers what went wrong first, which librdkafka tells only on the side; what follows from it
+/// ("all brokers are down") says less.
 #[derive(Clone, Default)]
 pub(super) struct Watched {
-    last_error: Arc<Mutex<Option<String>>>,
+    first_error: Arc<Mutex<Option<String>>>,
 }
 
 impl Watched {
-    pub(super) fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn first_error(&self) -> Option<String> {
+        self.first_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// What librdkafka logs: it repeats itself at every try, so it is for those who look for it.
+/// What librdkafka logs: it repeats itself at every try, so it is for those who look for it. What ends a
+/// client is an error to whoever uses it next.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
     match level {
-        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical
+            if facility != "FATAL" =>
+        {
             tracing::error!(facility, text, "librdkafka");
         }
         _ => tracing::debug!(facility, text, "librdkafka"),
@@ -85,13 +91,32 @@ impl ClientContext for Watched {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "librdkafka");
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| reason.to_owned());
     }
 }
 
 impl ConsumerContext for Watched {}
 
 impl KafkaOptions {
+    /// Whether `bootstrap` is `HOST:PORT` of one or more brokers, separated by commas; or what to write.
+    pub fn check_bootstrap(bootstrap: &str) -> Result<(), String> {
+        let is_broker = |broker: &str| {
+            let (host, port) = match broker.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
+                Some((host, rest)) => (host, rest.strip_prefix(':')),
+                None => broker.split_once(':').map_or((broker, None), |(h, p)| (h, Some(p))),
+            };
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+            !host.is_empty()
+                && host.chars().all(plain)
+                && port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        };
+        match bootstrap.split(',').map(str::trim).find(|broker| !is_broker(broker)) {
+            Some(wrong) => Err(format!("{wrong:?} is no HOST:PORT; write host:9092,host:9092")),
+            None => Ok(()),
+        }
+    }
+
     /// What every client has in common.
     pub(super) fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
@@ -153,28 +178,59 @@ pub(super) async fn answers(
     let (inspector, options) = (Arc::clone(inspector), options.clone());
     blocking(move || {
         let Err(e) = inspector.fetch_metadata(None, options.timeout) else { return Ok(()) };
-        // Errors are told to whoever polls.
-        inspector.poll(Duration::ZERO);
-        let why = inspector.context().last_error().unwrap_or_else(|| e.to_string());
-        let place = &options.bootstrap;
-        Err(BusError::Unavailable(format!("Kafka at {place}: {why}; {}", advice(&why))))
+        listen(&inspector);
+        let (place, limit) = (&options.bootstrap, options.timeout);
+        let why = inspector.context().first_error().unwrap_or_else(|| match e {
+            KafkaError::MetadataFetch(Code::BrokerTransportFailure | Code::OperationTimedOut) => {
+                format!("no answer within {limit:?}")
+            }
+            e => e.to_string(),
+        });
+        Err(BusError::Unavailable(format!("Kafka at {place}: {}", explained(&why))))
     })
     .await
 }
 
-fn advice(why: &str) -> &'static str {
-    if why.contains("Connection refused") {
+/// Takes what librdkafka has to say of a client that is asked only now and then: it piles up until
+/// somebody polls. Blocks.
+pub(super) fn listen(client: &BaseConsumer<Watched>) {
+    for _ in 0..TOLD_MAX {
+        client.poll(Duration::ZERO);
+    }
+}
+
+/// What librdkafka says, and what to do.
+fn explained(why: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    // It takes the first bytes of another protocol for a length.
+    if says(&["Invalid response size"]) {
+        return "what answers there is not Kafka; check kafka.bootstrap".to_owned();
+    }
+    let advice = if says(&["Connection refused"]) {
         "is a broker running there?"
-    } else if why.contains("authentication") {
-        "check kafka.user and kafka.password"
-    } else if why.contains("resolve") {
+    } else if says(&["uthentication"]) {
+        "check kafka.user, kafka.password and kafka.mechanism"
+    } else if says(&["resolve"]) {
         "check the host name in kafka.bootstrap"
-    } else if why.contains("ApiVersion")
-        || why.contains("Receive failed")
-        || why.contains("Disconnected")
-    {
+    } else if says(&["ApiVersion", "Receive failed", "Disconnected", "connection reset"]) {
         "is that a Kafka broker, and are kafka.tls and kafka.user as it wants them?"
     } else {
         "check kafka.bootstrap, and any firewall between"
+    };
+    format!("{why}; {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_are_hosts_and_ports() {
+        for good in ["h:9092", "h:1,127.0.0.1:2, [::1]:3", "kafka-broker_1.local:65535"] {
+            assert_eq!(KafkaOptions::check_bootstrap(good), Ok(()), "{good}");
+        }
+        for bad in ["h", "h:", ":1", "h:x", "h:0", "h:65536", "h:1,", ",", "kafka://h:1", "a b:1"] {
+            assert!(KafkaOptions::check_bootstrap(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -30,8 +30,12 @@ pub(super) fn of_code(code: Code, what: &str) -> BusError {
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed => {
-            BusError::Broken(format!("{what}: {code}; the Kafka user needs that right"))
+            // Somebody may give it while we run.
+            BusError::Unavailable(format!("{what}: {code}; the Kafka user needs that right"))
         }
+        Code::InvalidSessionTimeout => BusError::Broken(format!(
+            "{what}: {code}; set kafka.session_timeout to what the brokers take, by default 6s to 30m"
+        )),
         Code::InvalidArgument
         | Code::InvalidConfig
         | Code::InvalidReplicationFactor
@@ -39,6 +43,7 @@ pub(super) fn of_code(code: Code, what: &str) -> BusError {
         | Code::PolicyViolation
         | Code::InvalidTopic
         | Code::UnsupportedVersion
+        | Code::InconsistentGroupProtocol
         | Code::Fatal => BusError::Broken(format!("{what}: {code}")),
         _ => BusError::Unavailable(format!("{what}: {code}")),
     }

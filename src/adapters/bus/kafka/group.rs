@@ -129,7 +129,9 @@ fn polled(e: &KafkaError) -> Option<BusError> {
             Code::UnknownTopic
             | Code::UnknownTopicOrPartition
             | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed => Some(of_code(*code, "consumer group")),
+            | Code::GroupAuthorizationFailed
+            | Code::InvalidSessionTimeout
+            | Code::InconsistentGroupProtocol => Some(of_code(*code, "consumer group")),
             _ => None,
         },
         _ => None,

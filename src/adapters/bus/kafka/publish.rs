@@ -2,10 +2,11 @@
 //!
 //! Order is kept by never letting a later record survive an earlier one that is lost: records do not
 //! expire one by one. If the cluster is silent for too long, all that wait are thrown away at once,
-//! and whoever published them publishes them again.
+//! and whoever published them publishes them again. A producer that cannot go on (its numbers and the
+//! cluster's do not fit, or a right is missing) is replaced by a new one.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -35,10 +36,37 @@ impl ClientContext for Quiet {
 }
 
 /// The producer of a process.
-pub(super) struct Producer(FutureProducer<Quiet>);
+pub(super) struct Producer {
+    current: RwLock<Arc<Line>>,
+}
+
+/// A producer until it cannot go on.
+struct Line(FutureProducer<Quiet>);
 
 impl Producer {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BusError> {
+        Ok(Self { current: RwLock::new(Arc::new(Line::new(options)?)) })
+    }
+
+    fn current(&self) -> Arc<Line> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces `dead`, unless somebody else has done so; why it could not go on.
+    fn replace(&self, dead: &Arc<Line>, options: &KafkaOptions) -> Result<BusError, BusError> {
+        dead.give_up();
+        let why = dead.0.client().fatal_error().map_or_else(String::new, |(_, why)| why);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, dead) {
+            *current = Arc::new(Line::new(options)?);
+        }
+        let place = &options.bootstrap;
+        Ok(BusError::Unavailable(format!("Kafka at {place}: {why}; publishing begins anew")))
+    }
+}
+
+impl Line {
+    fn new(options: &KafkaOptions) -> Result<Self, BusError> {
         let mut config = options.config();
         config
             .set("enable.idempotence", "true")
@@ -78,19 +106,26 @@ pub(super) async fn publish(
         };
         routed.push(Routed { outer: shared.outer(&topic), topic, record });
     }
-    let sending = send(&shared.producer, &routed);
-    if let Some(positions) = timeout(shared.clock.as_ref(), shared.options.timeout, sending).await {
-        positions
-    } else {
-        shared.producer.give_up();
-        let limit = shared.options.timeout;
-        Err(BusError::Unavailable(format!("Kafka has not confirmed within {limit:?}")))
+    let (line, limit) = (shared.producer.current(), shared.options.timeout);
+    let sent = timeout(shared.clock.as_ref(), limit, send(&line, &routed)).await;
+    let sent = sent.unwrap_or_else(|| {
+        line.give_up();
+        let place = &shared.options.bootstrap;
+        Err(BusError::Unavailable(format!("Kafka at {place} has not confirmed within {limit:?}")))
+    });
+    match sent {
+        Err(_) if line.0.client().fatal_error().is_some() => {
+            Err(shared.producer.replace(&line, &shared.options)?)
+        }
+        sent => sent,
     }
 }
 
-async fn send(producer: &Producer, routed: &[Routed]) -> Result<Vec<Position>, BusError> {
+async fn send(producer: &Line, routed: &[Routed]) -> Result<Vec<Position>, BusError> {
     let mut waiting: VecDeque<(DeliveryFuture, &Routed)> = VecDeque::new();
-    let mut confirmed = Confirmed { positions: Vec::with_capacity(routed.len()), failed: None };
+    let largest = routed.iter().map(|one| size(&one.record)).max().unwrap_or_default();
+    let positions = Vec::with_capacity(routed.len());
+    let mut confirmed = Confirmed { positions, largest, failed: None };
     for one in routed {
         let mut record = Some(future_record(one));
         while let Some(next) = record.take() {
@@ -120,6 +155,8 @@ async fn send(producer: &Producer, routed: &[Routed]) -> Result<Vec<Position>, B
 
 struct Confirmed {
     positions: Vec<Position>,
+    /// Bytes of the largest record.
+    largest: usize,
     failed: Option<BusError>,
 }
 
@@ -131,6 +168,13 @@ impl Confirmed {
                 partition: at.partition.unsigned_abs(),
                 offset: at.offset.unsigned_abs(),
             }),
+            Some(Err((KafkaError::MessageProduction(Code::MessageSizeTooLarge), _))) => {
+                // By the topic itself, which refuses together what was sent together.
+                self.fail(BusError::Broken(format!(
+                    "topic {} takes no batch with a record of {} bytes: raise its max.message.bytes",
+                    one.outer, self.largest
+                )));
+            }
             Some(Err((e, _))) => self.fail(bus_error(&e, &one.record.topic)),
             None => self.fail(BusError::Unavailable("the producer has ended".into())),
         }
@@ -160,11 +204,15 @@ fn future_record(one: &Routed) -> FutureRecord<'_, [u8], [u8]> {
     }
 }
 
-fn fits(record: &NewRecord) -> Result<(), BusError> {
+fn size(record: &NewRecord) -> usize {
     let headers: usize = record.headers.iter().map(|(n, v)| n.len() + v.len()).sum();
-    let size = headers
+    headers
         + record.key.as_ref().map_or(0, bytes::Bytes::len)
-        + record.value.as_ref().map_or(0, bytes::Bytes::len);
+        + record.value.as_ref().map_or(0, bytes::Bytes::len)
+}
+
+fn fits(record: &NewRecord) -> Result<(), BusError> {
+    let size = size(record);
     let dead_letter = record.topic == Topic::DlqEvents.as_str();
     let max = if dead_letter { DEAD_LETTER_BYTES_MAX } else { RECORD_BYTES_MAX };
     if size > max { Err(BusError::TooLarge { size, max }) } else { Ok(()) }

@@ -48,6 +48,7 @@ impl Shared {
                 }
             }
             *shared.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+            client::listen(&shared.inspector);
             Ok(metadata.brokers().len())
         })
         .await
@@ -116,9 +117,16 @@ pub(super) async fn create(
     if shared.partitions(topic).is_some() {
         return matches(shared, topic, partitions).map(|()| false);
     }
-    let replication = match shared.options.replication {
+    let replication = match shared.options.replication as usize {
         0 => REPLICATION.min(brokers.max(1)),
-        n => n as usize,
+        n if n > brokers => {
+            let there = if brokers == 1 { "is 1".to_owned() } else { format!("are {brokers}") };
+            return Err(BusError::Broken(format!(
+                "Kafka at {}: kafka.replication = {n} needs as many brokers, and there {there}: set it to 0, or start more",
+                shared.options.bootstrap
+            )));
+        }
+        n => n,
     };
     let retention = retention.map_or("-1".to_owned(), |time| time.as_millis().to_string());
     let largest =
@@ -134,7 +142,10 @@ pub(super) async fn create(
     let made = made.map_err(|e| bus_error(&e, topic))?;
     let created = match made.into_iter().next() {
         Some(Err((_, Code::TopicAlreadyExists))) => false,
-        Some(Err((_, code))) => return Err(of_code(code, &format!("creating topic {outer}"))),
+        Some(Err((_, code))) => {
+            let place = &shared.options.bootstrap;
+            return Err(of_code(code, &format!("Kafka at {place}: creating topic {outer}")));
+        }
         _ => true,
     };
     spread(shared, topic, partitions).await?;
@@ -195,7 +206,8 @@ fn matches(shared: &Shared, topic: &str, wanted: u32) -> Result<(), BusError> {
     match shared.partitions(topic) {
         Some((_, found)) if found == wanted => Ok(()),
         Some((_, found)) => Err(BusError::Broken(format!(
-            "topic {} has {found} partitions, not {wanted}: set delivery.partitions = {found}, or use another kafka.prefix",
+            "Kafka at {}: topic {} has {found} partitions, not {wanted}: set delivery.partitions = {found}, or another kafka.prefix",
+            shared.options.bootstrap,
             shared.outer(topic)
         ))),
         None => Err(BusError::Unknown(topic.to_owned())),

@@ -259,7 +259,9 @@ impl EventBus for EmbeddedLog {
         }
         let found = self.shared.state().topics.get(topic).map_or(0, |topic| topic.partitions.len());
         if found != partitions as usize {
-            let text = format!("topic {topic} has {found} partitions, not {partitions}");
+            let text = format!(
+                "topic {topic} has {found} partitions, not {partitions}: set delivery.partitions = {found}, or keep the data elsewhere"
+            );
             return Err(BusError::Broken(text));
         }
         Ok(false)

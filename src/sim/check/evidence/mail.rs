@@ -1,8 +1,7 @@
 //! Reading a mail server's mailbox.
 
-use anyhow::Context;
-
 use super::MailCopy;
+use crate::app::NotUsable;
 use crate::ports::Mailbox;
 use crate::ports::mail::MailFilter;
 
@@ -10,11 +9,14 @@ use crate::ports::mail::MailFilter;
 const PAGE: u32 = 1_000;
 
 /// Every copy that arrived.
-pub(super) async fn copies(inbox: &dyn Mailbox) -> anyhow::Result<Vec<MailCopy>> {
+pub(super) async fn copies(inbox: &dyn Mailbox) -> Result<Vec<MailCopy>, NotUsable> {
     let (mut copies, mut after) = (vec![], 0);
     loop {
         let filter = MailFilter { after, limit: PAGE, ..MailFilter::default() };
-        let page = inbox.messages(&filter).await.context("reading the mailbox")?;
+        let page = inbox
+            .messages(&filter)
+            .await
+            .map_err(|e| NotUsable(format!("the mailbox cannot be read: {e}; check smtp.inbox")))?;
         let Some(last) = page.last() else { return Ok(copies) };
         after = last.seq;
         copies.extend(page.into_iter().map(|message| MailCopy {

@@ -237,7 +237,8 @@ impl Evidence {
 
     /// Reads all of it.
     pub async fn read(sources: Sources) -> anyhow::Result<Self> {
-        let Remains { shop, bus, outside, ledger, inbox } = sources.remains;
+        let Remains { shop, bus, log, outside, ledger, inbox } = sources.remains;
+        let log = log.unwrap_or_else(|| Arc::clone(&shop));
         let shop = shop.as_ref();
         let outside = outside.as_deref();
         let mut evidence = Self {
@@ -259,8 +260,8 @@ impl Evidence {
         if let Some(bus) = bus {
             evidence.read_bus(bus.as_ref(), sources.now).await?;
         } else {
-            evidence.offsets = tables::offsets(shop).await?;
-            evidence.read_log(shop, sources.now).await?;
+            evidence.offsets = tables::offsets(log.as_ref()).await?;
+            evidence.read_log(log.as_ref(), sources.now).await?;
         }
         if let Some(ledger) = ledger {
             (evidence.charges, evidence.refunds) = ledger::read(&ledger).await?;

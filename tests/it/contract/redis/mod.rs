@@ -5,7 +5,7 @@ mod breaks;
 mod forgets;
 mod proxy;
 mod refuses;
-mod server;
+pub(crate) mod server;
 mod shares;
 mod skips;
 

@@ -9,14 +9,14 @@ use super::Place;
 /// Longer than a server takes to start.
 const STARTS: Duration = Duration::from_secs(20);
 
-pub(super) struct OwnServer {
+pub(crate) struct OwnServer {
     folder: tempfile::TempDir,
     child: Option<Child>,
 }
 
 impl OwnServer {
     /// Starts one with these arguments besides; without the program the case is left out, loudly.
-    pub(super) fn start(args: &[&str]) -> Option<Self> {
+    pub(crate) fn start(args: &[&str]) -> Option<Self> {
         let mut server = Self { folder: tempfile::tempdir().unwrap(), child: None };
         if Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_err() {
             let case = std::thread::current().name().unwrap_or_default().to_owned();
@@ -51,7 +51,7 @@ impl OwnServer {
         }
     }
 
-    fn socket(&self) -> String {
+    pub(crate) fn socket(&self) -> String {
         self.folder.path().join("redis.sock").to_str().unwrap().to_owned()
     }
 
