@@ -20,9 +20,11 @@ use crate::adapters::gateway::{Ledger, LedgerCharge, LedgerRefund, PAGE_MAX, Sim
 use crate::domain::{Money, Secret, Timestamp};
 use crate::http::hang_up::hang_up;
 use crate::http::layers::{self, LayerDeps};
+use crate::http::trace::Belongs;
 use crate::http::{Body, IdempotencyKey, Problem, Query, openapi, probes};
 use crate::ports::gateway::{Charge, Gateway, GatewayError, Refund};
 use crate::ports::{Clock, GatewayDials, SharedDials, Spawn};
+use crate::runtime::Tracer;
 
 /// The largest amount: what no basket of this shop comes to, in minor units.
 const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
@@ -39,8 +41,14 @@ pub(super) struct Api {
 }
 
 /// The provider's routes; all but `/health` and the documents ask for the secret, if there is one.
-pub(super) fn router(api: Api, secret: Option<Secret>, spawn: Arc<dyn Spawn>) -> axum::Router {
-    let deps = LayerDeps::new(Arc::default(), Arc::clone(&api.clock), spawn);
+pub(super) fn router(
+    api: Api,
+    secret: Option<Secret>,
+    spawn: Arc<dyn Spawn>,
+    tracer: Tracer,
+) -> axum::Router {
+    let deps = LayerDeps::new(Arc::default(), Arc::clone(&api.clock), spawn)
+        .traced(tracer, Belongs::ToCaller);
     let own = OpenApiRouter::new()
         .routes(routes!(charge))
         .routes(routes!(charge_status))

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Desk, Effects, Failure, Handover, Incoming, Mutant, Service, UnitOfWork};
-use crate::domain::{OrderId, Timestamp};
+use crate::domain::{EventId, OrderId, Timestamp};
 use crate::events::{Event, Topic};
 use crate::ports::StoreError;
 use crate::ports::gateway::{Charge, Gateway, GatewayError, Refund};
@@ -166,6 +166,10 @@ impl Effects for Payments {
 
     fn step(payment: &Payment) -> i64 {
         payment.version
+    }
+
+    fn origin(payment: &Payment) -> Option<(OrderId, Option<EventId>)> {
+        Some((payment.order_id.clone(), Some(payment.cause)))
     }
 
     fn due_at(payment: &Payment) -> Timestamp {
