@@ -15,3 +15,4 @@ mod harness;
 mod interleavings;
 mod provider;
 mod report;
+mod traces;
