@@ -11,6 +11,7 @@
 //! So whoever publishes an event, later and elsewhere, knows the span that led to it without being
 //! told. Where nobody collects spans, nothing is done here.
 
+mod ids;
 mod outside;
 
 use std::borrow::Cow;
@@ -18,17 +19,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::BASE32_NOPAD;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::domain::{EventId, OrderId};
 use crate::events::Topic;
 use crate::ports::Clock;
 use crate::ports::bus::{Position, Record};
-use crate::ports::spans::{Said, Span, SpanContext, SpanCounts, SpanId, SpanKind, Spans, TraceId};
+use crate::ports::spans::{Said, Span, SpanContext, SpanCounts, SpanId, SpanKind, Spans};
 use crate::runtime::worker::deadletter::Cause;
 use crate::services::{Failure, Incoming, ServiceName};
+pub use ids::{TRACEPARENT, event_context};
+use ids::{handling, root, trace_of};
 pub use outside::Traced;
 
 /// The order that a span is about.
@@ -340,48 +341,6 @@ impl Inner {
     }
 }
 
-/// The header that says where an event belongs.
-pub const TRACEPARENT: &str = "traceparent";
-
-/// Where the publication of an event belongs. `correlation` is its order, if it has one.
-pub fn event_context(correlation: &str, event_id: &str) -> SpanContext {
-    let span = event_id.bytes().filter(|b| *b != b'-').skip(16).map(hex);
-    let span = span.fold(0, |id: u64, digit| id << 4 | u64::from(digit));
-    SpanContext { trace: trace_of(correlation), span: SpanId(span) }
-}
-
-fn hex(digit: u8) -> u8 {
-    char::from(digit).to_digit(16).unwrap_or(0) as u8
-}
-
-/// The trace of an order: its id is 16 bytes already.
-fn trace_of(correlation: &str) -> TraceId {
-    let of_order = correlation
-        .strip_prefix("ORD-")
-        .and_then(|id| BASE32_NOPAD.decode(id.as_bytes()).ok())
-        .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-    let digest = || {
-        let mut half = [0; 16];
-        half.copy_from_slice(&Sha256::digest(correlation)[..16]);
-        half
-    };
-    TraceId(u128::from_be_bytes(of_order.unwrap_or_else(digest)))
-}
-
-/// The span that a trace begins with: the request that placed the order.
-const fn root(trace: TraceId) -> SpanId {
-    SpanId(trace.0 as u64)
-}
-
-/// The span of `service` handling an event.
-fn handling(event: EventId, service: &str) -> SpanId {
-    // FNV-1a: any other number would do that is another one for each service.
-    let turn = service.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    SpanId(event.0.as_u128() as u64 ^ turn)
-}
-
 fn causation(json: &str) -> Option<EventId> {
     #[derive(Deserialize)]
     struct Header {
@@ -403,42 +362,33 @@ fn order_of(record: &Record) -> Option<OrderId> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use uuid::Uuid;
 
     use super::*;
 
-    const ORDER_ID: &str = "ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE";
-
-    fn event(n: u128) -> EventId {
-        EventId(Uuid::from_u128(0x0199_c0de_0000_7000_8000_0000_0000_0000 + n))
-    }
-
     #[test]
-    fn an_orders_events_share_a_trace() {
-        let of = |n| event_context(ORDER_ID, &event(n).to_string()).to_string();
-        assert_eq!(of(1), "00-00000000000000000000000000000001-8000000000000001-01");
-        assert_eq!(of(1)[..35], of(2)[..35]);
-        assert_ne!(of(1), of(2));
-        assert_eq!(event_context("user123", &event(1).to_string()).to_string().len(), 55);
-    }
-
-    #[test]
-    fn each_service_handles_an_event_in_a_span_of_its_own() {
-        let published = event_context(ORDER_ID, &event(1).to_string()).span;
-        let mut ids: Vec<u64> =
-            ServiceName::ALL.iter().map(|name| handling(event(1), name.as_str()).0).collect();
-        ids.push(published.0);
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), ServiceName::ALL.len() + 1);
-        assert_ne!(handling(event(1), "order"), handling(event(2), "order"));
+    fn where_nobody_listens_nothing_is_looked_at() {
+        let (off, name) = (Tracer::default(), ServiceName::Order);
+        assert!(!off.is_on() && off.begin().is_none() && off.counts().is_none());
+        let events =
+            std::iter::from_fn(|| -> Option<&Incoming> { panic!("an event is looked at") });
+        off.handled(off.begin(), name, 1, Handled::Now, events);
+        let origin = || panic!("an effect is looked at");
+        assert_eq!(off.because(name, origin, async { 1 }).now_or_never(), Some(1));
+        let asked = async { (Ok::<_, String>(2), SpanContext::current()) };
+        let asked = async { Ok::<_, String>(asked.await) };
+        let outcome = |_: &_| panic!("an outcome is looked at");
+        let asked = off.asking(("charge", "provider"), asked, outcome).now_or_never();
+        assert_eq!(asked, Some(Ok((Ok(2), None))));
     }
 
     #[test]
     fn the_cause_of_an_event_is_read_from_its_json() {
-        let json = format!(r#"{{"event_id":"x","causation_id":"{}","a":[1]}}"#, event(7));
-        assert_eq!(causation(&json), Some(event(7)));
+        let cause = EventId(Uuid::from_u128(7));
+        let json = format!(r#"{{"event_id":"x","causation_id":"{cause}","a":[1]}}"#);
+        assert_eq!(causation(&json), Some(cause));
         assert_eq!(causation(r#"{"causation_id":null}"#), None);
-        assert_eq!(causation(r#"{}"#), None);
+        assert_eq!(causation("{}"), None);
     }
 }

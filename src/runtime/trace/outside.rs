@@ -28,21 +28,21 @@ impl<P: ?Sized> Traced<P> {
 #[async_trait]
 impl Gateway for Traced<dyn Gateway> {
     async fn charge(&self, charge: &Charge) -> Result<Decision, GatewayError> {
-        self.tracer.asking(("charge", PROVIDER), self.inner.charge(charge), decided).await
+        self.tracer.asking(("charge", PROVIDER), self.inner.charge(charge), |d| decided(*d)).await
     }
 
     async fn status(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
-        let told = |known: &Option<Decision>| known.as_ref().map_or("never asked".into(), decided);
+        let told = |known: &Option<Decision>| known.map_or("never asked".into(), decided);
         self.tracer.asking(("ask about charge", PROVIDER), self.inner.status(key), told).await
     }
 
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
-        let refunded = |(): &()| "refunded".into();
-        self.tracer.asking(("refund", PROVIDER), self.inner.refund(refund), refunded).await
+        let work = self.inner.refund(refund);
+        self.tracer.asking(("refund", PROVIDER), work, |()| "refunded".into()).await
     }
 }
 
-fn decided(decision: &Decision) -> Said {
+fn decided(decision: Decision) -> Said {
     match decision {
         Decision::Captured => "captured".into(),
         Decision::Declined(reason) => reason.to_string().into(),
@@ -52,17 +52,15 @@ fn decided(decision: &Decision) -> Said {
 #[async_trait]
 impl Mailer for Traced<dyn Mailer> {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        self.tracer.asking(("send e-mail", MAIL), self.inner.send(mail), sent).await
+        self.tracer.asking(("send e-mail", MAIL), self.inner.send(mail), |()| "sent".into()).await
     }
 }
 
 #[async_trait]
 impl Sms for Traced<dyn Sms> {
     async fn text(&self, text: &Text) -> Result<(), MailError> {
-        self.tracer.asking(("send text message", MAIL), self.inner.text(text), sent).await
+        self.tracer
+            .asking(("send text message", MAIL), self.inner.text(text), |()| "sent".into())
+            .await
     }
-}
-
-fn sent((): &()) -> Said {
-    "sent".into()
 }
