@@ -6,6 +6,10 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use ecom::events::{Event, Topic};
 use ecom::ports::bus::partition_of;
 use ecom::ports::store::{Batch, Read, Store, values};
+use ecom::ports::{Position, Record};
+use ecom::runtime::Tracer;
+use ecom::runtime::trace::Handled;
+use ecom::services::{Incoming, ServiceName};
 use ecom::sim::virtual_time::{Executor, VirtualClock};
 
 const CREATED: &str = r#"{"event_id":"0199c0de-0000-7000-8000-000000000001","event_type":"order.created","timestamp":"2026-01-31T12:00:00.123Z","correlation_id":"ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE","causation_id":"00000000-0000-0000-0000-000000000002","schema_version":1,"order_id":"ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE","user_id":"user123","items":[{"product_id":"PROD-123","name":"Power Bank","quantity":2,"price":49.99,"item_total":99.98}],"total_amount":99.98,"hold_expires_at":"2026-01-31T12:03:00.000Z","deadline":"2026-01-31T12:05:00.000Z"}"#;
@@ -21,6 +25,21 @@ fn events(c: &mut Criterion) {
     group.finish();
     c.bench_function("partition_of", |b| {
         b.iter(|| partition_of(black_box(b"ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE"), 3));
+    });
+}
+
+fn traces(c: &mut Criterion) {
+    let (header, event) = Event::decode(Topic::OrderCreated, CREATED.as_bytes()).expect("an event");
+    let at = Position { topic: "order.created".into(), partition: 0, offset: 0 };
+    let (timestamp, value) = (header.timestamp, Some(CREATED.into()));
+    let record = Record { at, timestamp, key: None, headers: vec![], value };
+    let events = [Incoming { header, event, record: std::sync::Arc::new(record) }];
+    let nobody = Tracer::default();
+    c.bench_function("telling nobody of an event", |b| {
+        b.iter(|| {
+            let began = black_box(&nobody).begin();
+            nobody.handled(began, ServiceName::Order, 1, Handled::Now, black_box(&events));
+        });
     });
 }
 
@@ -104,5 +123,5 @@ fn virtual_time(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, events, store, virtual_time);
+criterion_group!(benches, events, traces, store, virtual_time);
 criterion_main!(benches);

@@ -28,6 +28,10 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("rdkafka", &["src/adapters/bus/kafka"]),
     ("lettre", &["src/adapters/mail/smtp"]),
     ("redis", &["src/adapters/redis"]),
+    ("opentelemetry", &["src/adapters/otlp"]),
+    ("opentelemetry_http", &["src/adapters/otlp"]),
+    ("opentelemetry_otlp", &["src/adapters/otlp"]),
+    ("opentelemetry_sdk", &["src/adapters/otlp"]),
     (
         "axum",
         &[

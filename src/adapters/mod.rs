@@ -7,6 +7,7 @@ pub mod clock;
 pub mod gateway;
 pub mod holds;
 pub mod mail;
+pub mod otlp;
 pub mod postgres;
 pub mod random;
 pub mod redis;

@@ -192,7 +192,7 @@ fn postgres_options(postgres: &PostgresSettings, instance: &str) -> PostgresOpti
 
 /// A name that no other process has now, and that this one has again after a restart: the host's and
 /// the first port that it listens on, which no two processes share.
-fn instance(settings: &Settings) -> String {
+pub(super) fn instance(settings: &Settings) -> String {
     if !settings.serve.instance.is_empty() {
         return settings.serve.instance.clone();
     }

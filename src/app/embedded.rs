@@ -17,6 +17,7 @@ use crate::adapters::spawn::TokioSpawn;
 use crate::adapters::sqlite::{Journal, Opened, Schema};
 use crate::adapters::store::SqliteStore;
 use crate::ports::{Clock, Randomness, SharedDials, Spawn, Store};
+use crate::runtime::Tracer;
 
 /// Adapters on a data folder, or in memory, and what can be done with them beyond their ports.
 pub struct Embedded {
@@ -113,6 +114,7 @@ impl Embedded {
             clock,
             randomness,
             spawn,
+            tracer: Tracer::default(),
         };
         Ok(Self { ports, log, journal, outside, dials })
     }

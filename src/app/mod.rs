@@ -14,6 +14,7 @@ pub mod remains;
 pub mod roles;
 pub mod seeding;
 pub mod shop;
+pub mod telemetry;
 
 pub use crate::adapters::clock::SystemClock;
 pub use crate::adapters::random::system_randomness;
@@ -26,3 +27,4 @@ pub use ports::Ports;
 pub use remains::Remains;
 pub use roles::{Role, Roles};
 pub use shop::Shop;
+pub use telemetry::Telemetry;

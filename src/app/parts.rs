@@ -36,6 +36,7 @@ impl Shop {
             clock: Arc::clone(&self.ports.clock),
             meters: Arc::clone(&self.meters),
             health: self.health.clone(),
+            tracer: self.ports.tracer.clone(),
         };
         let (service, stop) = (Arc::clone(service), self.stop.clone());
         self.supervisor.run(&service.desk().name.group(), move || {
@@ -84,6 +85,7 @@ impl Shop {
             one_journal: self.ports.one_journal,
             meters: Arc::clone(&self.meters),
             health: self.health.clone(),
+            tracer: self.ports.tracer.clone(),
         });
         let (stop, bell) = (self.stop.clone(), relay.bell.clone());
         if self.members.is_shared() {
@@ -102,9 +104,9 @@ impl Shop {
 
     pub(super) fn start_effects<S: Effects + 'static>(&self, name: &str, service: &Arc<S>) {
         let (service, stop) = (Arc::clone(service), self.stop.clone());
-        let members = self.members.clone();
+        let (members, tracer) = (self.members.clone(), self.ports.tracer.clone());
         self.supervisor.run(name, move || {
-            let runner = EffectRunner::new(Arc::clone(&service), members.clone());
+            let runner = EffectRunner::new(Arc::clone(&service), members.clone(), tracer.clone());
             let stop = stop.clone();
             async move { runner.run(&stop).await }
         });

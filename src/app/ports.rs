@@ -7,6 +7,8 @@ use crate::ports::store::{Batch, StoreError};
 use crate::ports::{
     Cache, Clock, EventBus, Gateway, Holds, Mailbox, Mailer, Notices, Randomness, Sms, Spawn, Store,
 };
+use crate::runtime::Tracer;
+use crate::runtime::trace::Traced;
 use crate::values;
 
 /// What a process needs to know of others that share its store.
@@ -48,9 +50,26 @@ pub struct Ports {
     pub randomness: Randomness,
     /// Tasks.
     pub spawn: Arc<dyn Spawn>,
+    /// Who is told of the way of orders; off unless somebody asks for it.
+    pub tracer: Tracer,
 }
 
 impl Ports {
+    /// The same ports, telling `tracer` of what goes through them; as they are if nobody listens.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        if !tracer.is_on() {
+            return self;
+        }
+        Self {
+            gateway: Traced::new(self.gateway, tracer.clone()),
+            mailer: Traced::new(self.mailer, tracer.clone()),
+            sms: Traced::new(self.sms, tracer.clone()),
+            tracer,
+            ..self
+        }
+    }
+
     /// Notes in the shop's tables that a process has begun to use them; when.
     pub async fn note_start(&self) -> Result<Timestamp, StoreError> {
         let (started, mut batch) = (self.clock.now(), Batch::default());

@@ -12,6 +12,7 @@ use crate::domain::closed_set::closed_set;
 use crate::events::Topic;
 use crate::http::layers::{self, LayerDeps};
 use crate::http::listen::{self, Bound};
+use crate::http::trace::Belongs;
 use crate::http::{openapi, probes};
 use crate::ports::StoreError;
 use crate::runtime::members::Members;
@@ -154,7 +155,8 @@ impl Shop {
             health.clone(),
             stop.clone(),
         );
-        let (settings, meters) = (settings.clone(), Arc::<Meters>::default());
+        let settings = settings.clone();
+        let meters = Arc::new(Meters::counting(ports.tracer.counts()));
         meters.started.set(ports.clock.now().millis() as f64 / 1_000.0);
         let roles = settings.roles();
         Self { ports, settings, bells, services, meters, health, stop, members, roles, supervisor }
@@ -294,7 +296,8 @@ impl Shop {
             Arc::clone(&self.meters),
             Arc::clone(&self.ports.clock),
             Arc::clone(&self.ports.spawn),
-        );
+        )
+        .traced(self.ports.tracer.clone(), Belongs::ToOrder);
         let api = api.merge(probes::health_route(listener.to_string()));
         if listener != Listener::Gateway {
             return layers::wrap(api.split_for_parts().0, &deps);

@@ -13,7 +13,7 @@ use super::{Exit, FlagValues, ServerArgs, output};
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote};
 use crate::app::shop::Listener;
-use crate::app::{Backends, DataFolder, Embedded, Settings, Shop, backends};
+use crate::app::{Backends, DataFolder, Embedded, Settings, Shop, Telemetry, backends};
 use crate::http::listen::{self, Bound};
 use crate::ops::local::LocalOps;
 use crate::ports::store::query;
@@ -69,13 +69,15 @@ pub(super) fn run(_: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
 
 async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
+    let environment = Environment::system();
+    let telemetry = Telemetry::of_shop(settings, &environment)?;
     let needed = backends::needs_folder(settings).then(|| settings.data_dir()).transpose()?;
     let folder = needed.map(|path| DataFolder::open(&path)).transpose()?;
     let bound = bind_all(settings).await?;
-    let backends = Backends::open(folder.as_ref(), settings, Environment::system()).await?;
+    let backends = Backends::open(folder.as_ref(), settings, environment).await?;
     let Backends { ports, embedded, own_log } = backends;
     let started = ports.note_start().await?;
-    let shop = Shop::build(settings, ports.clone(), |ports| ports);
+    let shop = Shop::build(settings, ports.clone(), |ports| telemetry.trace(ports, settings));
     shop.create_topics().await?;
     shop.start().await?;
     let seeded = shop.seed_catalogue().await?;
@@ -120,6 +122,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
         folder.take_note_away();
     }
     ports.note_end(started).await?;
+    telemetry.close().await;
     embedded.close();
     Ok(Exit::Ok)
 }

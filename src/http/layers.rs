@@ -14,9 +14,10 @@ use tracing::Instrument;
 
 use super::Problem;
 use super::body::BODY_BYTES_MAX;
+use super::trace::{Belongs, trace};
 use crate::ports::{Clock, Spawn, Store};
-use crate::runtime::Meters;
 use crate::runtime::meters::RequestLabels;
+use crate::runtime::{Meters, Tracer};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,22 +30,34 @@ pub struct LayerDeps {
     pub clock: Arc<dyn Clock>,
     /// Tasks.
     pub spawn: Arc<dyn Spawn>,
+    tracing: Option<(Tracer, Belongs)>,
     counter: Arc<AtomicU64>,
 }
 
 impl LayerDeps {
     /// Layers with these counters, this time, and tasks started so.
     pub fn new(meters: Arc<Meters>, clock: Arc<dyn Clock>, spawn: Arc<dyn Spawn>) -> Self {
-        Self { meters, clock, spawn, counter: Arc::default() }
+        Self { meters, clock, spawn, tracing: None, counter: Arc::default() }
+    }
+
+    /// The same, telling `tracer` of requests.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer, belongs: Belongs) -> Self {
+        Self { tracing: tracer.is_on().then_some((tracer, belongs)), ..self }
     }
 }
 
 /// Puts the layers of all APIs around `router`.
 pub fn wrap(router: axum::Router, deps: &LayerDeps) -> axum::Router {
-    router
+    let router = router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(no_route)
-        .layer(from_fn(no_panic))
+        .layer(from_fn(no_panic));
+    let router = match &deps.tracing {
+        Some(tracing) => router.layer(from_fn_with_state(tracing.clone(), trace)),
+        None => router,
+    };
+    router
         .layer(from_fn_with_state(deps.clone(), to_the_end))
         .layer(from_fn_with_state(deps.clone(), observe))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

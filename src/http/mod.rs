@@ -10,6 +10,7 @@ pub mod openapi;
 pub mod params;
 pub mod probes;
 pub mod problem;
+pub mod trace;
 
 pub use body::{Body, OptionalBody};
 pub use params::{IdempotencyKey, PathId, PathIds, Query};

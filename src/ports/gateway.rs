@@ -69,6 +69,10 @@ pub trait Gateway: Send + Sync {
     /// What became of the charge with `key`; none if the provider never saw it.
     async fn status(&self, key: &str) -> Result<Option<Decision>, GatewayError>;
 
+    /// What became of the charge with `key`; if there is none, there never will be: one that arrives
+    /// later is refused. Until then, another process or a request that is still on its way may charge.
+    async fn cancel(&self, key: &str) -> Result<Option<Decision>, GatewayError>;
+
     /// Gives money back, once per key. Refused if nothing was captured under the charge's key, or
     /// another amount.
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError>;

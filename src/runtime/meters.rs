@@ -1,13 +1,17 @@
 //! Counters and gauges of the running shop, named by Prometheus' conventions.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::ports::spans::SpanCounts;
 
 /// Labels of what a consumer does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -147,11 +151,41 @@ impl Default for Meters {
 }
 
 impl Meters {
+    /// Meters that show what becomes of spans as well, where there are any.
+    pub fn counting(spans: Option<Arc<SpanCounts>>) -> Self {
+        let mut meters = Self::default();
+        if let Some(spans) = spans {
+            meters.registry.register_collector(Box::new(SpanMeter(spans)));
+        }
+        meters
+    }
+
     /// All meters in the OpenMetrics text format.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
             .expect("writing to a string cannot fail");
         text
+    }
+}
+
+#[derive(Debug)]
+struct SpanMeter(Arc<SpanCounts>);
+
+impl Collector for SpanMeter {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        for (name, help, count) in [
+            ("spans_exported", "Spans that a collector took", &self.0.exported),
+            ("spans_dropped", "Spans that were lost", &self.0.dropped),
+        ] {
+            let counter = ConstCounter::new(count.load(Ordering::Relaxed));
+            counter.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                counter.metric_type(),
+            )?)?;
+        }
+        Ok(())
     }
 }

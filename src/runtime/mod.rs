@@ -11,9 +11,11 @@ pub mod pressure;
 pub mod stop;
 pub mod supervisor;
 pub mod sweeper;
+pub mod trace;
 pub mod worker;
 
 pub use health::Health;
 pub use meters::Meters;
 pub use stop::Stop;
 pub use supervisor::Supervisor;
+pub use trace::Tracer;

@@ -6,23 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use futures::future::{join, select};
-use sha2::{Digest, Sha256};
 
 use super::members::{Members, Share};
-use super::{Health, Meters, Stop};
-use crate::ports::bus::{BusError, EventBus, NewRecord};
+use super::trace::{Outgoing, TRACEPARENT, event_context};
+use super::{Health, Meters, Stop, Tracer};
+use crate::ports::bus::{BusError, EventBus, NewRecord, Position};
 use crate::ports::store::{Batch, Row, Store, StoreError, query};
 use crate::ports::{Clock, Notice, Notices, Signal};
 use crate::values;
 
 const SELECT: &str =
-    "select seq, id, event_type, record_key, order_id, event_data from outbox_events
+    "select seq, id, event_type, record_key, order_id, event_data, service from outbox_events
  where published = 'N' order by seq limit ?1";
 // The slot of a row is made of its key: one key's events are published by one process at a time.
 const SELECT_SHARE: &str =
-    "select seq, id, event_type, record_key, order_id, event_data from outbox_events
+    "select seq, id, event_type, record_key, order_id, event_data, service from outbox_events
  where published = 'N' and slot % ?2 = ?3 order by seq limit ?1";
 const MARK: &str = "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1 and published = 'N'";
 
@@ -60,6 +59,8 @@ pub struct Relay {
     pub meters: Arc<Meters>,
     /// How the relay is.
     pub health: Health,
+    /// Who is told of what is published.
+    pub tracer: Tracer,
 }
 
 /// Why a step failed.
@@ -204,9 +205,13 @@ impl Relay {
 
     async fn publish(&self, rows: &[Row], published: &mut Vec<i64>) -> Result<(), StepError> {
         let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-        self.bus.publish(records).await?;
-        for row in rows {
+        let began = self.tracer.begin();
+        let places = self.bus.publish(records).await?;
+        for (row, at) in rows.iter().zip(&places) {
             published.push(row.int(0)?);
+            if let Some(began) = began {
+                self.tracer.published(began, &outgoing(row, at)?);
+            }
         }
         self.meters.published.inc_by(rows.len() as u64);
         Ok(())
@@ -236,33 +241,19 @@ fn record(row: &Row) -> Result<NewRecord, StoreError> {
         headers: vec![
             header("event_id", id.to_owned()),
             header("event_type", topic.to_owned()),
-            header("traceparent", traceparent(row.text_opt(4)?.unwrap_or(key), id)),
+            header(TRACEPARENT, event_context(row.text_opt(4)?.unwrap_or(key), id).to_string()),
         ],
         value: Some(Bytes::from(row.text(5)?.to_owned())),
     })
 }
 
-/// The W3C trace context of an event: one trace per order, one span per event.
-fn traceparent(correlation: &str, event_id: &str) -> String {
-    let of_order = correlation
-        .strip_prefix("ORD-")
-        .and_then(|id| BASE32_NOPAD.decode(id.as_bytes()).ok().filter(|bytes| bytes.len() == 16));
-    let trace = of_order.unwrap_or_else(|| Sha256::digest(correlation)[..16].to_vec());
-    let span: String = event_id.chars().filter(|c| *c != '-').skip(16).collect();
-    format!("00-{}-{span}-01", HEXLOWER.encode(&trace))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_orders_events_share_a_trace() {
-        let of = |event: &str| traceparent("ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE", event);
-        let a = of("0199c0de-0000-7000-8000-000000000001");
-        assert_eq!(a, "00-00000000000000000000000000000001-8000000000000001-01");
-        assert_eq!(a[..35], of("0199c0de-0000-7000-8000-000000000002")[..35]);
-        assert_ne!(a, of("0199c0de-0000-7000-8000-000000000002"));
-        assert_eq!(traceparent("user123", "0199c0de-0000-7000-8000-000000000001").len(), 55);
-    }
+fn outgoing<'a>(row: &'a Row, at: &'a Position) -> Result<Outgoing<'a>, StoreError> {
+    Ok(Outgoing {
+        event_id: row.text(1)?,
+        service: row.text(6)?,
+        key: row.text(3)?,
+        order: row.text_opt(4)?,
+        json: row.text(5)?,
+        at,
+    })
 }

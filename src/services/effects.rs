@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{Desk, Failure, UnitOfWork};
-use crate::domain::Timestamp;
+use crate::domain::{EventId, OrderId, Timestamp};
 use crate::ports::StoreError;
 use crate::ports::signal::{Signal, Waiter};
 
@@ -32,6 +32,9 @@ pub trait Effects: Send + Sync {
     /// Grows whenever what is asked for changes or is tried once more: tells a new demand from another
     /// copy of the same.
     fn step(effect: &Self::Effect) -> i64;
+
+    /// The order that it is for, if it is for one, and the event that led to it, as far as that is known.
+    fn origin(effect: &Self::Effect) -> Option<(OrderId, Option<EventId>)>;
 
     /// When it should be done.
     fn due_at(effect: &Self::Effect) -> Timestamp;

@@ -200,6 +200,12 @@ impl Gateway for DownGateway {
         }
         self.inner.status(key).await
     }
+    async fn cancel(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
+        if self.down.load(Ordering::SeqCst) > 0 {
+            return Err(GatewayError::Unavailable("connection refused".into()));
+        }
+        self.inner.cancel(key).await
+    }
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
         self.inner.refund(refund).await
     }

@@ -17,3 +17,4 @@ mod kafka;
 mod postgres;
 mod provider;
 mod report;
+mod traces;

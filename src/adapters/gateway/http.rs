@@ -141,6 +141,15 @@ impl Gateway for HttpGateway {
         decided.map_err(|fault| self.loudly(&ask, fault))
     }
 
+    async fn cancel(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
+        let path = format!("/v1/charges/{}/cancel", segment(key));
+        let ask = Ask { method: "POST", path: &path, ..Ask::default() };
+        let known = self.done(&ask).await.and_then(|answer: ChargeAnswer| {
+            if answer.is_cancelled(key) { Ok(None) } else { about(key, &answer).map(Some) }
+        });
+        known.map_err(|fault| self.loudly(&ask, fault))
+    }
+
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
         let (charge_key, amount) = (refund.charge_key.clone(), refund.amount.minor());
         let ask = Ask {

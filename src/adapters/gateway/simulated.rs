@@ -21,7 +21,11 @@ use crate::values;
 
 const INSERT_CHARGE: &str = "insert into gateway_charges
  (charge_key, order_id, user_id, amount_minor, outcome, lost_reply, asked_at, at)
- values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+ select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+ where not exists (select 1 from gateway_cancelled where charge_key = ?1)";
+const INSERT_CANCELLED: &str = "insert into gateway_cancelled (charge_key, at) select ?1, ?2
+ where not exists (select 1 from gateway_charges where charge_key = ?1)
+   and not exists (select 1 from gateway_cancelled where charge_key = ?1)";
 const SELECT_CHARGE: &str =
     "select outcome, amount_minor from gateway_charges where charge_key = ?1";
 const INSERT_REFUND: &str = "insert into gateway_refunds (refund_key, charge_key, amount_minor, at) values (?1, ?2, ?3, ?4)";
@@ -135,7 +139,7 @@ impl SimulatedGateway {
             return Ok(decision);
         }
         // Asked twice at the same time: the first answer stands.
-        self.known(key).await?.ok_or_else(|| GatewayError::Unavailable("ledger".into()))
+        self.known(key).await?.ok_or_else(|| GatewayError::Refused("it was cancelled".into()))
     }
 
     /// The stream of the `n`th time that `key` was asked for, so that a repeat of a lost call is a
@@ -269,6 +273,17 @@ impl Gateway for SimulatedGateway {
             }
             known => Ok(known),
         }
+    }
+
+    async fn cancel(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
+        let dials = self.dials.get();
+        self.answer_time(&dials, &mut self.dice(&format!("{key}:cancel"))).await;
+        let mut batch = Batch::default();
+        batch.any(INSERT_CANCELLED, values![key, self.clock.now()]);
+        self.ledger.write(batch).await.map_err(|e| down(&e))?;
+        let known = self.known(key).await?;
+        self.ledger.durable().await.map_err(|e| down(&e))?;
+        Ok(known)
     }
 
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {

@@ -18,6 +18,7 @@ use crate::domain::{DeclineReason, Invalid, Secret};
 use crate::ports::Clock;
 use crate::ports::clock::timeout;
 use crate::ports::gateway::Decision;
+use crate::ports::spans::SpanContext;
 
 /// Names what is asked for; asked for again under the same name, it is done once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -30,6 +31,8 @@ pub const NO_SUCH_CHARGE: &str = "no-such-charge";
 const CAPTURED: &str = "captured";
 /// The outcome of a charge that took none.
 const DECLINED: &str = "declined";
+/// There is no charge and never will be.
+const CANCELLED: &str = "cancelled";
 
 /// The largest answer: a full page of the ledger has less than half of it.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -55,7 +58,7 @@ pub struct ChargeBody {
 pub struct ChargeAnswer {
     /// Its key.
     pub charge_key: String,
-    /// `captured` or `declined`.
+    /// `captured`, `declined` or `cancelled`.
     pub outcome: String,
     /// Why it was declined.
     pub reason: Option<String>,
@@ -88,6 +91,16 @@ impl ChargeAnswer {
             Decision::Declined(reason) => (DECLINED, Some(reason.to_string())),
         };
         Self { charge_key: key.to_owned(), outcome: outcome.to_owned(), reason }
+    }
+
+    /// There is no charge with `key`, and never will be.
+    pub fn cancelled(key: &str) -> Self {
+        Self { charge_key: key.to_owned(), outcome: CANCELLED.to_owned(), reason: None }
+    }
+
+    /// Whether it says so of the charge with `key`.
+    pub fn is_cancelled(&self, key: &str) -> bool {
+        self.charge_key == key && self.outcome == CANCELLED
     }
 
     /// The decision, if this is one about the charge with `key`.
@@ -193,6 +206,9 @@ impl Wire {
         }
         if ask.body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(context) = SpanContext::current() {
+            request = request.header("traceparent", context.to_string());
         }
         for (name, value) in &ask.headers {
             request = request.header(*name, value);

@@ -31,6 +31,7 @@ impl Schema {
             include_str!("../../../migrations/sqlite/outside/0001.sql"),
             include_str!("../../../migrations/sqlite/outside/0002.sql"),
             include_str!("../../../migrations/sqlite/outside/0003.sql"),
+            include_str!("../../../migrations/sqlite/outside/0004.sql"),
         ],
     };
 

@@ -20,9 +20,11 @@ use crate::adapters::gateway::{Ledger, LedgerCharge, LedgerRefund, PAGE_MAX, Sim
 use crate::domain::{Money, Secret, Timestamp};
 use crate::http::hang_up::hang_up;
 use crate::http::layers::{self, LayerDeps};
+use crate::http::trace::Belongs;
 use crate::http::{Body, IdempotencyKey, Problem, Query, openapi, probes};
 use crate::ports::gateway::{Charge, Gateway, GatewayError, Refund};
 use crate::ports::{Clock, GatewayDials, SharedDials, Spawn};
+use crate::runtime::Tracer;
 
 /// The largest amount: what no basket of this shop comes to, in minor units.
 const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
@@ -39,11 +41,18 @@ pub(super) struct Api {
 }
 
 /// The provider's routes; all but `/health` and the documents ask for the secret, if there is one.
-pub(super) fn router(api: Api, secret: Option<Secret>, spawn: Arc<dyn Spawn>) -> axum::Router {
-    let deps = LayerDeps::new(Arc::default(), Arc::clone(&api.clock), spawn);
+pub(super) fn router(
+    api: Api,
+    secret: Option<Secret>,
+    spawn: Arc<dyn Spawn>,
+    tracer: Tracer,
+) -> axum::Router {
+    let deps = LayerDeps::new(Arc::default(), Arc::clone(&api.clock), spawn)
+        .traced(tracer, Belongs::ToCaller);
     let own = OpenApiRouter::new()
         .routes(routes!(charge))
         .routes(routes!(charge_status))
+        .routes(routes!(cancel))
         .routes(routes!(refund))
         .routes(routes!(ledger_charges))
         .routes(routes!(ledger_refunds))
@@ -114,6 +123,18 @@ async fn charge_status(State(api): State<Api>, Path(key): Path<String>) -> Respo
             Problem::new(StatusCode::NOT_FOUND, NO_SUCH_CHARGE, "No such charge", detail)
                 .into_response()
         }
+        Err(e) => not_done(e),
+    }
+}
+
+/// Makes sure that there is no charge: what became of it, or that there never will be one.
+#[utoipa::path(post, path = "/v1/charges/{key}/cancel", tag = "provider", params(("key" = String, Path)),
+    responses((status = 200, body = ChargeAnswer, description = "Decided before, or cancelled for ever"),
+        (status = 429, body = Problem, description = "Not now; nothing was done")))]
+async fn cancel(State(api): State<Api>, Path(key): Path<String>) -> Response {
+    match api.gateway.cancel(&key).await {
+        Ok(Some(decision)) => Json(ChargeAnswer::new(&key, decision)).into_response(),
+        Ok(None) => Json(ChargeAnswer::cancelled(&key)).into_response(),
         Err(e) => not_done(e),
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::{Invalid, Secret};
 use crate::http::hang_up;
 use crate::http::listen::Bound;
 use crate::ports::{Clock, Randomness, SharedDials, Signal, Spawn};
-use crate::runtime::Stop;
+use crate::runtime::{Stop, Tracer};
 pub use messenger::Customer;
 use messenger::Messenger;
 
@@ -32,10 +32,17 @@ pub struct Provider {
     clock: Arc<dyn Clock>,
     spawn: Arc<dyn Spawn>,
     messenger: Option<Messenger>,
+    tracer: Tracer,
     stop: Stop,
 }
 
 impl Provider {
+    /// The same, telling `tracer` of what it is asked.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
+    }
+
     /// The provider whose ledger is in `folder`. Its customer is told of decisions, if there is one.
     pub fn open(
         folder: &DataFolder,
@@ -82,6 +89,7 @@ impl Provider {
             clock,
             spawn,
             messenger,
+            tracer: Tracer::default(),
             stop: Stop::default(),
         })
     }
@@ -94,7 +102,7 @@ impl Provider {
             dials: self.dials.clone(),
             clock: Arc::clone(&self.clock),
         };
-        api::router(api, secret, Arc::clone(&self.spawn))
+        api::router(api, secret, Arc::clone(&self.spawn), self.tracer.clone())
     }
 
     /// Answers and tells until it shall stop; then finishes what is under way.

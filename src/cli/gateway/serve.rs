@@ -10,7 +10,7 @@ use crate::app::config::secrets;
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote};
 use crate::app::provider::{Customer, Provider};
-use crate::app::{DataFolder, Settings, SystemClock};
+use crate::app::{DataFolder, Settings, SystemClock, Telemetry};
 use crate::cli::exit::WithExit;
 use crate::cli::signals::Signals;
 use crate::cli::{Exit, FlagValues, output};
@@ -101,9 +101,11 @@ pub(super) async fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result
         let text = format!("cannot listen on {ip}:{port}: {e}; choose another port with --port");
         WithExit(Exit::Failure, text)
     })?;
+    let (address, environment) = (format!("http://{}", bound.address), Environment::system());
+    let telemetry = Telemetry::of_provider(&bound.address.to_string(), &environment)?;
     let folder = DataFolder::open(&path)?;
-    let provider = Provider::open(&folder, settings, customer.as_ref(), Environment::system())?;
-    let address = format!("http://{}", bound.address);
+    let provider = Provider::open(&folder, settings, customer.as_ref(), environment)?
+        .traced(telemetry.tracer("ecom"));
     let (pid, token) = (std::process::id(), String::new());
     folder.leave_note(&ServerNote { pid, address: address.clone(), token })?;
     output::line(format!("ecom gateway is ready: {address}"))?;
@@ -128,5 +130,6 @@ pub(super) async fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result
     }
     folder.take_note_away();
     provider.close();
+    telemetry.close().await;
     Ok(Exit::Ok)
 }

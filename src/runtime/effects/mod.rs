@@ -10,8 +10,8 @@ use futures::future::{BoxFuture, Either, FutureExt, select};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Stop;
 use super::members::Members;
+use super::{Stop, Tracer};
 use crate::domain::Timestamp;
 use crate::ports::{Clock, Signal, StoreError};
 use crate::services::{Effects, Failure};
@@ -43,15 +43,16 @@ pub struct EffectRunner<S: Effects> {
     queue: Mutex<Queue<S::Effect>>,
     /// Given when results are recorded: rows that were in hand are so no more.
     recorded: Signal,
+    tracer: Tracer,
 }
 
 impl<S: Effects + 'static> EffectRunner<S> {
-    /// A runner for `service` in a process that is one of `members`.
-    pub fn new(service: Arc<S>, members: Members) -> Self {
+    /// A runner for `service` in a process that is one of `members`; `tracer` is told what led to what.
+    pub fn new(service: Arc<S>, members: Members, tracer: Tracer) -> Self {
         let clock = Arc::clone(&service.desk().clock);
         let started = clock.now();
         let (queue, recorded) = (Mutex::default(), Signal::default());
-        Self { service, clock, members, started, queue, recorded }
+        Self { service, clock, members, started, queue, recorded, tracer }
     }
 
     /// Performs until told to stop; then finishes what is under way.
@@ -119,7 +120,8 @@ impl<S: Effects + 'static> EffectRunner<S> {
             tracing::error!(%error, "effects wait for the store");
             self.clock.sleep(PAUSE).await;
         }
-        let outcome = self.service.perform(&effect).await;
+        let (name, origin) = (self.service.desk().name, || S::origin(&effect));
+        let outcome = self.tracer.because(name, origin, self.service.perform(&effect)).await;
         (effect, outcome)
     }
 

@@ -11,6 +11,7 @@ use crate::ports::StoreError;
 use crate::ports::store::Read;
 use crate::runtime::Stop;
 use crate::runtime::supervisor::panic_text;
+use crate::runtime::trace::Handled;
 use crate::services::{Failure, Incoming, Mutant, UnitOfWork};
 use crate::values;
 
@@ -31,18 +32,25 @@ pub(super) enum Attempt {
 }
 
 impl Worker {
-    /// Lets the service decide on `batch` and commits. Conflicts and a missing store are waited out.
+    /// Lets the service decide on `batch`, the `nth` time, and commits. Conflicts and a missing store
+    /// are waited out.
     pub(super) async fn attempt(
         &self,
         batch: &[Incoming],
+        nth: u64,
         stop: &Stop,
     ) -> Result<Attempt, StepError> {
         let meters = &self.deps.meters;
+        let tell = |began, how: Handled<'_>, events: &[Incoming]| {
+            self.deps.tracer.handled(began, self.service.desk().name, nth, how, events);
+        };
         let mut events: Vec<Incoming> = batch.to_vec();
         let mut pause = PAUSE_MIN;
         loop {
+            let began = self.deps.tracer.begin();
             match self.try_once(&events).await {
                 Ok(()) => {
+                    tell(began, Handled::Now, &events);
                     if pause > PAUSE_MIN {
                         self.deps.health.up(&self.group);
                     }
@@ -51,8 +59,9 @@ impl Worker {
                 }
                 Err(TryError::Conflict) => {
                     let fresh = self.unprocessed(&events).await;
-                    if let Ok(fresh) = fresh {
-                        let known = events.len() - fresh.len();
+                    if let Ok((fresh, repeats)) = fresh {
+                        tell(began, Handled::Before, &repeats);
+                        let known = repeats.len();
                         meters.duplicates.get_or_create(&self.labels).inc_by(known as u64);
                         if known == 0 {
                             meters.conflicts.get_or_create(&self.labels).inc();
@@ -74,7 +83,13 @@ impl Worker {
                     stop.unless_said(self.deps.clock.sleep(pause)).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
-                Err(TryError::Failed(failure)) => return Ok(Attempt::Failed(failure)),
+                Err(TryError::Failed(failure)) => {
+                    // Of many events, each is tried alone before it is said to have failed.
+                    if events.len() == 1 {
+                        tell(began, Handled::Not(&failure), &events);
+                    }
+                    return Ok(Attempt::Failed(failure));
+                }
             }
             if stop.is_said() {
                 return Ok(Attempt::Stopped);
@@ -118,15 +133,18 @@ impl Worker {
         }
     }
 
-    /// Those of `events` that have not taken effect yet.
-    async fn unprocessed(&self, events: &[Incoming]) -> Result<Vec<Incoming>, StoreError> {
+    /// Those of `events` that have not taken effect yet, and those that have.
+    async fn unprocessed(
+        &self,
+        events: &[Incoming],
+    ) -> Result<(Vec<Incoming>, Vec<Incoming>), StoreError> {
         let row = |incoming: &Incoming| values![self.labels.service, incoming.header.event_id];
         let read = Read::each(SELECT_PROCESSED, events.iter().map(row));
         let rows = self.service.desk().read(&[read]).await?.concat();
         let known: BTreeSet<&str> = rows.iter().filter_map(|row| row.text(0).ok()).collect();
         let fresh =
-            |incoming: &&Incoming| !known.contains(incoming.header.event_id.to_string().as_str());
-        Ok(events.iter().filter(fresh).cloned().collect())
+            |incoming: &Incoming| !known.contains(incoming.header.event_id.to_string().as_str());
+        Ok(events.iter().cloned().partition(fresh))
     }
 
     /// The bug of publishing from the handler: what is told may never become true.

@@ -79,6 +79,11 @@ impl Lanes {
         self.parked += 1;
     }
 
+    /// How often the first of the lane has failed.
+    pub(super) fn tries(&self, key: &LaneKey) -> u64 {
+        self.lanes.get(key).map_or(0, |lane| lane.failures as u64)
+    }
+
     /// The first of the lane that is due longest.
     pub(super) fn due(&self, now: Duration) -> Option<(LaneKey, Arc<Record>)> {
         let (key, lane) = self.lanes.iter().min_by_key(|(_, lane)| lane.due)?;

@@ -16,10 +16,11 @@ use std::time::Duration;
 use futures::future::{Either, select};
 
 use super::meters::{ConsumerLabels, DeadLetterLabels};
-use super::{Health, Meters, Stop};
+use super::trace::Letter;
+use super::{Health, Meters, Stop, Tracer};
 use crate::events::{Event, Topic};
 use crate::ports::Clock;
-use crate::ports::bus::{BusError, EventBus, NewRecord, Record, Subscription};
+use crate::ports::bus::{BusError, EventBus, NewRecord, Position, Record, Subscription};
 use crate::services::{Failure, Incoming, Mutant, Service};
 use attempt::Attempt;
 use breaker::{Allowed, Breaker};
@@ -49,6 +50,8 @@ pub struct WorkerDeps {
     pub meters: Arc<Meters>,
     /// How the worker is.
     pub health: Health,
+    /// Who is told of what is handled.
+    pub tracer: Tracer,
 }
 
 /// Consumes for one service.
@@ -176,7 +179,7 @@ impl Worker {
         if batch.is_empty() {
             return Ok(());
         }
-        match self.attempt(&batch, stop).await? {
+        match self.attempt(&batch, 1, stop).await? {
             Attempt::Done => {
                 for incoming in &batch {
                     self.finish(incoming);
@@ -206,7 +209,7 @@ impl Worker {
                 self.lanes.open(&incoming.record, self.deps.clock.elapsed());
                 continue;
             }
-            match self.attempt(std::slice::from_ref(incoming), stop).await? {
+            match self.attempt(std::slice::from_ref(incoming), 1, stop).await? {
                 Attempt::Done => self.finish(incoming),
                 Attempt::Failed(failure) => self.first_failure(incoming, &failure, stop).await?,
                 Attempt::Stopped => return Ok(()),
@@ -248,7 +251,7 @@ impl Worker {
         let far = Duration::MAX;
         let Some((key, record)) = self.lanes.due(far) else { return Ok(()) };
         let outcome = match decode(&record) {
-            Ok(incoming) => self.attempt(&[incoming], stop).await?,
+            Ok(incoming) => self.attempt(&[incoming], self.lanes.tries(&key) + 1, stop).await?,
             Err(failure) => Attempt::Failed(failure),
         };
         let now = self.deps.clock.elapsed();
@@ -325,21 +328,23 @@ impl Worker {
             retries = tries.retries,
             "event given up, see `ecom dlq list`"
         );
+        let (began, mut place) = (self.deps.tracer.begin(), None);
         let letter = dead_letter(record, &cause, self.dlq_partitions);
         if !self.service.desk().settings.mutation.is(Mutant::DeadLetterDropped) {
-            self.publish(letter, stop).await?;
+            place = self.publish(letter, stop).await?.pop();
         }
+        self.deps.tracer.given_up(began, record, &Letter { cause: &cause, at: place.as_ref() });
         let labels = DeadLetterLabels { service: self.labels.service, code: cause.code };
         self.deps.meters.dead_letters.get_or_create(&labels).inc();
         self.progress.finish(&record.at);
         Ok(())
     }
 
-    async fn publish(&self, letter: NewRecord, stop: &Stop) -> Result<(), StepError> {
+    async fn publish(&self, letter: NewRecord, stop: &Stop) -> Result<Vec<Position>, StepError> {
         let mut pause = PAUSE_MIN;
         loop {
             match self.deps.bus.publish(vec![letter.clone()]).await {
-                Ok(_) => return Ok(()),
+                Ok(place) => return Ok(place),
                 Err(e) if e.is_transient() && !stop.is_said() => {
                     tracing::warn!(error = %e, "dead letter not written, trying again");
                     stop.unless_said(self.deps.clock.sleep(pause)).await;

@@ -15,6 +15,7 @@ use super::copy::CartView;
 use super::{CartError, Carts, CheckedOut, Contact, Refusal};
 use crate::domain::{Email, Line, Money, OrderId, Phone, ProductId, Quantity, UserId};
 use crate::http::problem::FieldError;
+use crate::http::trace::Placed;
 use crate::http::{Body, IdempotencyKey, OptionalBody, PathId, PathIds, Problem, answer};
 use crate::services::idempotency::{Answer, Begun, IdempotencyKeys, Ticket};
 
@@ -166,7 +167,11 @@ async fn checkout(
     let remember = remembering(&api, ticket);
     let done = api.carts.checkout(&user, &contact, &remember).await?;
     tracing::info!(order_id = %done.order_id, user_id = %user, "order placed");
-    Ok(answer::respond(accepted(&done)))
+    let mut response = answer::respond(accepted(&done));
+    if done.placed {
+        response.extensions_mut().insert(Placed);
+    }
+    Ok(response)
 }
 
 fn remembering(

@@ -38,6 +38,8 @@ pub struct CheckedOut {
     pub order_id: OrderId,
     /// The cart as it was.
     pub cart: CartView,
+    /// Whether it became an order just now, and not before.
+    pub placed: bool,
 }
 
 /// Adds what must be remembered of an answer to the unit of work that makes it true.
@@ -71,7 +73,8 @@ impl Carts {
             let order_id = OrderId::of_cart(cart_id);
             let e = self.initiated(&unit, &cart, order_id.clone(), contact);
             self.hold(&e, cart.version, unit.now).await?;
-            let done = CheckedOut { order_id: order_id.clone(), cart: CartView::from(&cart) };
+            let (order, view) = (order_id.clone(), CartView::from(&cart));
+            let done = CheckedOut { order_id: order, cart: view, placed: true };
             cart.checked_out(order_id);
             store::insert_checkout(&mut unit, &e);
             store::save(&mut unit, &self.desk, &mut cart, stored);
@@ -103,7 +106,7 @@ impl Carts {
             return Err(Refusal::Empty.into());
         };
         let cart = CartView::of_lines(entry.user_id, entry.items);
-        let done = CheckedOut { order_id, cart };
+        let done = CheckedOut { order_id, cart, placed: false };
         let mut unit = self.desk.unit();
         remember(&mut unit, &done);
         self.desk.commit(unit).await?;

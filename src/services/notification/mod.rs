@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Desk, Effects, Failure, Handover, Incoming, Mutant, Service, UnitOfWork};
-use crate::domain::Timestamp;
+use crate::domain::{EventId, OrderId, Timestamp};
 use crate::events::{Event, Topic};
 use crate::ports::StoreError;
 use crate::ports::mail::{MailError, Mailbox, Mailer, Sms};
@@ -53,7 +53,7 @@ impl Service for Notifications {
         for incoming in events {
             let id = incoming.header.event_id;
             let messages = match &incoming.event {
-                Event::NotificationSend(e) => model::about_order(e),
+                Event::NotificationSend(e) => model::about_order(e, id),
                 Event::InventoryLow(e) => {
                     let subject = format!("Low stock: {}", e.product_id);
                     let body = format!(
@@ -98,6 +98,10 @@ impl Effects for Notifications {
 
     fn step(message: &Message) -> i64 {
         message.attempts
+    }
+
+    fn origin(message: &Message) -> Option<(OrderId, Option<EventId>)> {
+        Some((message.order_id.clone()?, message.cause))
     }
 
     fn due_at(message: &Message) -> Timestamp {

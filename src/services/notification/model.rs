@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::domain::closed_set::closed_set;
-use crate::domain::{CancelReason, DeclineReason, Email, OrderId, Phone, Timestamp, UserId};
+use crate::domain::{
+    CancelReason, DeclineReason, Email, EventId, OrderId, Phone, Timestamp, UserId,
+};
 use crate::events::notification::{Outcome, Send};
 use crate::ports::mail::{Mail, Text};
 
@@ -37,6 +39,8 @@ pub struct Message {
     pub message_id: String,
     /// The order it is about.
     pub order_id: Option<OrderId>,
+    /// The event that it tells of; not known of one that was left by an earlier run.
+    pub cause: Option<EventId>,
     /// How it travels.
     pub channel: Channel,
     /// To whom.
@@ -87,9 +91,9 @@ impl Message {
     }
 }
 
-/// The messages that tell a shopper how their order ended: one e-mail, and a text where a number is
-/// known.
-pub fn about_order(e: &Send) -> Vec<Message> {
+/// The messages that tell a shopper how their order ended, as `event` says: one e-mail, and a text
+/// where a number is known.
+pub fn about_order(e: &Send, event: EventId) -> Vec<Message> {
     let (subject, short) = match e.outcome {
         Outcome::Fulfilled => (
             format!("Order {} is on its way", e.order_id),
@@ -107,6 +111,7 @@ pub fn about_order(e: &Send) -> Vec<Message> {
     let message = |channel: Channel, recipient: String, subject: String, body: String| Message {
         message_id: name(&e.order_id, e.outcome, channel),
         order_id: Some(e.order_id.clone()),
+        cause: Some(event),
         channel,
         recipient,
         subject,
@@ -133,10 +138,11 @@ fn name(order: &OrderId, outcome: Outcome, channel: Channel) -> String {
 }
 
 /// A message to the shop's own people, named by the event that it tells of.
-pub fn alert(event: crate::domain::EventId, to: &Email, subject: String, body: String) -> Message {
+pub fn alert(event: EventId, to: &Email, subject: String, body: String) -> Message {
     Message {
         message_id: format!("{event}.alert.email@ecom"),
         order_id: None,
+        cause: Some(event),
         channel: Channel::Email,
         recipient: to.to_string(),
         subject,
@@ -176,6 +182,10 @@ mod tests {
     use super::*;
     use crate::domain::{CartId, Money};
 
+    fn told(outcome: Outcome, user: &str, phone: Option<&str>) -> Vec<Message> {
+        about_order(&send(outcome, user, phone), EventId(Uuid::from_u128(7)))
+    }
+
     fn send(outcome: Outcome, user: &str, phone: Option<&str>) -> Send {
         Send {
             order_id: OrderId::of_cart(CartId(Uuid::from_u128(1))),
@@ -191,13 +201,12 @@ mod tests {
 
     #[test]
     fn every_outcome_has_one_mail_with_a_name_of_its_own() {
-        let done = about_order(&send(Outcome::Fulfilled, "ann", None));
+        let done = told(Outcome::Fulfilled, "ann", None);
         assert_eq!(done.len(), 1);
         assert_eq!(done[0].message_id, "ORD-AAAAAAAAAAAAAAAAAAAAAAAAAE.fulfilled.email@ecom");
         assert_eq!(done[0].recipient, "ann@example.com");
         assert!(done[0].body.contains("99.98 USD"), "{}", done[0].body);
-        let gone =
-            about_order(&send(Outcome::Cancelled, "ann@shop.example", Some("+4915112345678")));
+        let gone = told(Outcome::Cancelled, "ann@shop.example", Some("+4915112345678"));
         assert_eq!(gone.len(), 2);
         assert_eq!(gone[0].recipient, "ann@shop.example");
         assert!(gone[0].body.contains("the card has expired"), "{}", gone[0].body);
@@ -210,7 +219,7 @@ mod tests {
     #[test]
     fn pauses_double_and_are_bounded() {
         let now = Timestamp::from_millis(0);
-        let mut message = about_order(&send(Outcome::Fulfilled, "ann", None)).remove(0);
+        let mut message = told(Outcome::Fulfilled, "ann", None).remove(0);
         let mut pauses = vec![];
         for _ in 0..30 {
             message = message.failed_once_more(now);

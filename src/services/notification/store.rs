@@ -116,6 +116,7 @@ fn message(row: &Row) -> Result<Message, StoreError> {
     Ok(Message {
         message_id: row.text(0)?.to_owned(),
         order_id: row.parsed_opt(1)?,
+        cause: None,
         channel,
         recipient: row.text(3)?.to_owned(),
         subject: row.text(4)?.to_owned(),

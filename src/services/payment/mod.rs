@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Desk, Effects, Failure, Handover, Incoming, Mutant, Service, UnitOfWork};
-use crate::domain::{OrderId, Timestamp};
+use crate::domain::{EventId, OrderId, Timestamp};
 use crate::events::{Event, Topic};
 use crate::ports::StoreError;
 use crate::ports::gateway::{Charge, Gateway, GatewayError, Refund};
@@ -41,10 +41,17 @@ impl Payments {
             let careless = self.desk.settings.mutation.is(Mutant::HoldIgnored);
             careless || payment.may_charge(self.desk.clock.now())
         };
-        if uncertain || !may_charge() {
+        if !may_charge() {
+            // Not only asked: a charge of another process, or of one that was killed, may be on its way.
+            return match self.gateway.cancel(&key).await {
+                Ok(Some(decision)) => Outcome::Decided(decision),
+                Ok(None) => Outcome::NeverCharged,
+                Err(_) => Outcome::Unclear,
+            };
+        }
+        if uncertain {
             match self.gateway.status(&key).await {
                 Ok(Some(decision)) => return Outcome::Decided(decision),
-                Ok(None) if !may_charge() => return Outcome::NeverCharged,
                 Ok(None) => {}
                 Err(_) => return Outcome::Unclear,
             }
@@ -166,6 +173,10 @@ impl Effects for Payments {
 
     fn step(payment: &Payment) -> i64 {
         payment.version
+    }
+
+    fn origin(payment: &Payment) -> Option<(OrderId, Option<EventId>)> {
+        Some((payment.order_id.clone(), Some(payment.cause)))
     }
 
     fn due_at(payment: &Payment) -> Timestamp {

@@ -179,6 +179,14 @@ impl Gateway for Scheduled<dyn Gateway> {
         status
     }
 
+    async fn cancel(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
+        self.scheduler.point().await;
+        let cancelled = self.inner.cancel(key).await;
+        self.trace.note("cancel", || format!("{key} {cancelled:?}"));
+        self.scheduler.point().await;
+        cancelled
+    }
+
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
         self.scheduler.point().await;
         let refunded = self.inner.refund(refund).await;

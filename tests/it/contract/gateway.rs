@@ -24,7 +24,10 @@ suite! {
     over_http: super::over_http;
     {
         a_key_is_charged_once,
-        the_answer_to_a_key_never_changes,
+        what_was_cancelled_is_never_charged,
+    what_was_decided_is_not_cancelled,
+    a_charge_and_a_cancellation_at_once_agree,
+    the_answer_to_a_key_never_changes,
         a_known_key_asks_for_no_other_amount,
         concurrent_charges_of_a_key_are_one_capture,
         status_tells_what_was_decided,
@@ -127,6 +130,10 @@ impl Rig {
         self.env.patiently(self.provider.gateway.status(key)).await.unwrap()
     }
 
+    async fn cancel(&self, key: &str) -> Option<Decision> {
+        self.env.patiently(self.provider.gateway.cancel(key)).await.unwrap()
+    }
+
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
         self.env.patiently(self.provider.gateway.refund(refund)).await
     }
@@ -162,6 +169,45 @@ async fn a_key_is_charged_once(rig: Rig) {
     assert_eq!(rig.charge(&charge("ORD-2", 1)).await, Ok(Decision::Captured));
     assert_eq!(rig.captured("ORD-1").await, [999]);
     assert_eq!(rig.captured("ORD-2").await, [1]);
+}
+
+async fn what_was_cancelled_is_never_charged(rig: Rig) {
+    for _ in 0..2 {
+        assert_eq!(rig.cancel("ORD-1").await, None);
+    }
+    assert_eq!(rig.status("ORD-1").await, None);
+    let rig = rig.restarted().await;
+    let late = rig.charge(&charge("ORD-1", 999)).await;
+    assert!(matches!(late, Err(GatewayError::Refused(_))), "{late:?}");
+    assert_eq!((rig.captured("ORD-1").await, rig.status("ORD-1").await), (vec![], None));
+    assert_eq!(rig.cancel("ORD-1").await, None);
+}
+
+async fn what_was_decided_is_not_cancelled(rig: Rig) {
+    rig.charge(&charge("ORD-1", 999)).await.unwrap();
+    assert_eq!(rig.cancel("ORD-1").await, Some(Decision::Captured));
+    assert_eq!(rig.captured("ORD-1").await, [999]);
+    rig.turn(|dials| dials.success = 0.0);
+    let declined = rig.charge(&charge("ORD-2", 999)).await.unwrap();
+    assert_eq!(rig.cancel("ORD-2").await, Some(declined));
+}
+
+async fn a_charge_and_a_cancellation_at_once_agree(rig: Rig) {
+    for n in 0..24 {
+        let key = format!("ORD-{n}");
+        let charge = charge(&key, 999);
+        let gateway = &rig.provider.gateway;
+        let both = async { futures::join!(gateway.charge(&charge), gateway.cancel(&key)) };
+        let (charged, cancelled) = rig.env.patiently(both).await;
+        let captured = rig.captured(&key).await.len();
+        match cancelled.unwrap() {
+            Some(Decision::Captured) => {
+                assert_eq!((charged, captured), (Ok(Decision::Captured), 1))
+            }
+            None => assert!(matches!(charged, Err(GatewayError::Refused(_))) && captured == 0),
+            declined => panic!("{declined:?}"),
+        }
+    }
 }
 
 async fn the_answer_to_a_key_never_changes(rig: Rig) {

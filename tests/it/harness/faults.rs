@@ -66,6 +66,10 @@ impl Gateway for TestGateway {
         self.inner.status(key).await
     }
 
+    async fn cancel(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
+        self.inner.cancel(key).await
+    }
+
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
         if self.never_refund {
             return Err(GatewayError::Refused("account closed".into()));

@@ -172,6 +172,10 @@ impl Gateway for Halting<Arc<dyn Gateway>> {
         self.inner.status(key).await
     }
 
+    async fn cancel(&self, key: &str) -> Result<Option<Decision>, GatewayError> {
+        self.around(self.inner.cancel(key)).await
+    }
+
     async fn refund(&self, refund: &Refund) -> Result<(), GatewayError> {
         self.around(self.inner.refund(refund)).await
     }

@@ -1,6 +1,7 @@
 //! What the tests share: a shop in virtual time with verbs of the domain, decorators that misbehave,
 //! and the `ecom` program.
 
+pub(crate) mod collector;
 pub(crate) mod customer;
 pub(crate) mod faults;
 pub(crate) mod halt;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 /// The program under test.
 pub(crate) fn ecom() -> Command {
@@ -67,6 +68,7 @@ pub(crate) struct Served {
     /// The addresses of the ready line, gateway first.
     pub(crate) addresses: Vec<String>,
     pub(crate) data: PathBuf,
+    stderr: Option<JoinHandle<String>>,
 }
 
 impl Served {
@@ -101,6 +103,17 @@ impl Served {
         Self::ready(command, data, more, 1)
     }
 
+    /// Starts `ecom serve --only` these roles by `command`, which have so many listeners.
+    pub(crate) fn roles(
+        mut command: Command,
+        data: &Path,
+        (roles, listeners): (&str, usize),
+        more: &[&str],
+    ) -> Result<Self, String> {
+        command.args(["serve", "--log-level", "warn", "--port-base", "0", "--only", roles]);
+        Self::ready(command, data, more, listeners)
+    }
+
     fn ready(
         mut command: Command,
         data: &Path,
@@ -131,13 +144,13 @@ impl Served {
         }
         // Somebody must read what it says, or it stops when the pipe is full.
         let mut stderr = child.stderr.take().unwrap();
-        std::thread::Builder::new()
-            .spawn(move || {
-                let mut sink = vec![];
-                let _ = stderr.read_to_end(&mut sink);
-            })
-            .unwrap();
-        Ok(Self { child, addresses, data: data.to_owned() })
+        let read = move || {
+            let mut said = vec![];
+            let _ = stderr.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        };
+        let stderr = Some(std::thread::Builder::new().spawn(read).unwrap());
+        Ok(Self { child, addresses, data: data.to_owned(), stderr })
     }
 
     pub(crate) fn gateway(&self) -> &str {
@@ -159,6 +172,11 @@ impl Served {
     /// Waits for its end; the exit code.
     pub(crate) fn ended(&mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// What it said from its ready line to its end; to be asked for once it has ended.
+    pub(crate) fn said(&mut self) -> String {
+        self.stderr.take().unwrap().join().unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {

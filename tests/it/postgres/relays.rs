@@ -10,7 +10,7 @@ use ecom::ports::store::{Batch, Store, query, values};
 use ecom::ports::{EventBus, Position, Signal};
 use ecom::runtime::members::Members;
 use ecom::runtime::outbox::Relay;
-use ecom::runtime::{Health, Meters, Stop};
+use ecom::runtime::{Health, Meters, Stop, Tracer};
 use futures::channel::oneshot;
 
 use super::PATIENCE;
@@ -50,6 +50,7 @@ impl Process {
             one_journal: false,
             meters: Arc::<Meters>::default(),
             health: Health::default(),
+            tracer: Tracer::default(),
         };
         let (of_relay, of_members) = (stop.clone(), stop.clone());
         let (beating, of_store, of_env) = (members.clone(), Arc::clone(&store), env.clone());

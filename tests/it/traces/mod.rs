@@ -1,0 +1,5 @@
+//! One trace per order.
+
+mod collected;
+mod inside;
+mod roles;
