@@ -118,7 +118,7 @@ fn secrets_are_masked_and_may_be_in_files() {
     let both = [("ECOM_GATEWAY_SECRET_FILE", file), ("ECOM_GATEWAY_SECRET", "t0p-s3cret")];
     refused(&both, "is set by $ECOM_GATEWAY_SECRET too; keep one of them");
     refused(&[("ECOM_GATEWAY_URL", "https://pay")], "gateway.url: must be a URL such as http://");
-    refused(&[("ECOM_GATEWAY_REQUEST_TIMEOUT", "0s")], "must be longer than nothing");
+    refused(&[("ECOM_GATEWAY_REQUEST_TIMEOUT", "0s")], "must be from 1ms to 15m");
 }
 
 #[test]

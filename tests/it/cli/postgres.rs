@@ -10,7 +10,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::servers::says;
+use super::servers::{closed, says};
+use crate::harness::program::{Served, ecom};
 use crate::harness::stack::{Server, options, own_schema, unique};
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
@@ -161,4 +162,27 @@ fn a_cluster_that_does_not_fit_is_told_of_with_a_way_out() {
     let postgres = complete(&postgres);
     let verify = ["verify", "--kafka", &bootstrap, "--postgres", &postgres];
     says(&verify, &own, 5, &["Kafka at ", "no topic", "can be seen; check kafka.prefix"]);
+}
+
+#[test]
+fn evidence_that_is_out_of_reach_is_told_of_and_no_verdict_is_given() {
+    let Some(bootstrap) = Server::Kafka.address_or_skip() else { return };
+    let Some(postgres) = Server::Postgres.address_or_skip() else { return };
+    let (url, prefix) = (wait(own_schema(&postgres, "rows")), format!("{}.", unique("rows")));
+    let (folder, mut command) = (tempfile::tempdir().unwrap(), ecom());
+    command.env("ECOM_KAFKA_PREFIX", &prefix);
+    let flags = ["--kafka", &bootstrap, "--postgres", &url, "--products", "2"];
+    let mut shop = Served::launch(command, &folder.path().join("shop"), &flags).unwrap();
+    assert_eq!(shop.stop(), 0);
+    let place = closed();
+    let (http, smtp) = (format!("http://{place}"), format!("smtp://{place}"));
+    let verify = |more: &[&str], env: &[(&str, &str)], what: &[&str]| {
+        let args = [&["verify"], &flags[..4], more].concat();
+        let env = [&[("ECOM_KAFKA_PREFIX", prefix.as_str())], env].concat();
+        says(&args, &env, 5, what);
+    };
+    let books = ["the provider's books cannot be read", &http, "check gateway.url"];
+    verify(&["--gateway", &http], &[], &books);
+    let mail = ["the mailbox cannot be read", "check smtp.inbox"];
+    verify(&["--smtp", &smtp], &[("ECOM_SMTP_INBOX", &http)], &mail);
 }

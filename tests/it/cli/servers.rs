@@ -65,7 +65,7 @@ fn each<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
 }
 
 /// A place where nothing listens.
-fn closed() -> String {
+pub(super) fn closed() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

@@ -202,7 +202,7 @@ async fn a_charge_and_a_cancellation_at_once_agree(rig: Rig) {
         let captured = rig.captured(&key).await.len();
         match cancelled.unwrap() {
             Some(Decision::Captured) => {
-                assert_eq!((charged, captured), (Ok(Decision::Captured), 1))
+                assert_eq!((charged, captured), (Ok(Decision::Captured), 1));
             }
             None => assert!(matches!(charged, Err(GatewayError::Refused(_))) && captured == 0),
             declined => panic!("{declined:?}"),

@@ -69,6 +69,11 @@ impl Watched {
     pub(super) fn first_error(&self) -> Option<String> {
         self.first_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn remember(&self, what: &str) {
+        let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| what.to_owned());
+    }
 }
 
 /// What librdkafka logs: it repeats itself at every try, so it is for those who look for it. What ends a
@@ -87,12 +92,17 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, text: &str) {
 impl ClientContext for Watched {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         log(level, facility, text);
+        // A connection that the other side ends at once is only logged, behind its thread's name.
+        if facility == "FAIL" {
+            self.remember(text.split_once("]: ").map_or(text, |(_, text)| text));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "librdkafka");
-        let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(|| reason.to_owned());
+        if error.rdkafka_error_code() != Some(Code::AllBrokersDown) {
+            self.remember(reason);
+        }
     }
 }
 
