@@ -11,6 +11,9 @@ tokio::task_local! {
     static CURRENT: SpanContext;
 }
 
+/// The header of records and requests that says which span they are of.
+pub const TRACEPARENT: &str = "traceparent";
+
 /// Names a trace: all that follows from one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceId(pub u128);

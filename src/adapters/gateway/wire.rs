@@ -18,7 +18,7 @@ use crate::domain::{DeclineReason, Invalid, Secret};
 use crate::ports::Clock;
 use crate::ports::clock::timeout;
 use crate::ports::gateway::Decision;
-use crate::ports::spans::SpanContext;
+use crate::ports::spans::{SpanContext, TRACEPARENT};
 
 /// Names what is asked for; asked for again under the same name, it is done once.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -208,7 +208,7 @@ impl Wire {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         if let Some(context) = SpanContext::current() {
-            request = request.header("traceparent", context.to_string());
+            request = request.header(TRACEPARENT, context.to_string());
         }
         for (name, value) in &ask.headers {
             request = request.header(*name, value);

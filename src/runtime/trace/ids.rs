@@ -6,9 +6,6 @@ use sha2::{Digest, Sha256};
 use crate::domain::EventId;
 use crate::ports::spans::{SpanContext, SpanId, TraceId};
 
-/// The header that says where an event belongs.
-pub const TRACEPARENT: &str = "traceparent";
-
 /// Where the publication of an event belongs. `correlation` is its order, if it has one.
 pub fn event_context(correlation: &str, event_id: &str) -> SpanContext {
     let span = event_id.bytes().filter(|b| *b != b'-').skip(16).map(hex);

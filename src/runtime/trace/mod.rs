@@ -25,10 +25,11 @@ use crate::domain::{EventId, OrderId};
 use crate::events::Topic;
 use crate::ports::Clock;
 use crate::ports::bus::{Position, Record};
+pub use crate::ports::spans::TRACEPARENT;
 use crate::ports::spans::{Said, Span, SpanContext, SpanCounts, SpanId, SpanKind, Spans};
 use crate::runtime::worker::deadletter::Cause;
 use crate::services::{Failure, Incoming, ServiceName};
-pub use ids::{TRACEPARENT, event_context};
+pub use ids::event_context;
 use ids::{handling, root, trace_of};
 pub use outside::Traced;
 
