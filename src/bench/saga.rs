@@ -97,6 +97,8 @@ struct Run {
     ground: Arc<Ground>,
     client: Option<WireClient>,
     placed: AtomicU64,
+    /// Checkouts that were asked for and not answered yet.
+    asking: AtomicU64,
     underway: Mutex<Underway>,
     checkout: Mutex<Histogram<u64>>,
     fulfilled: Mutex<Histogram<u64>>,
@@ -190,6 +192,7 @@ pub async fn measure(ground: Arc<Ground>, plan: &SagaPlan) -> anyhow::Result<Sag
         ground: Arc::clone(&ground),
         client,
         placed: AtomicU64::new(0),
+        asking: AtomicU64::new(0),
         underway: Mutex::default(),
         checkout: Mutex::new(micros_histogram()),
         fulfilled: Mutex::new(micros_histogram()),
@@ -252,7 +255,11 @@ async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
         let Ok(permit) = Arc::clone(&free).acquire_owned().await else { break };
         let intended = if plan.rate.is_some() { intended } else { run.now() };
         let ours = Arc::clone(run);
-        ports.spawn.spawn(Box::pin(async move { ours.checkout(user, intended, permit).await }));
+        run.asking.fetch_add(1, Ordering::SeqCst);
+        ports.spawn.spawn(Box::pin(async move {
+            ours.checkout(user, intended, permit).await;
+            ours.asking.fetch_sub(1, Ordering::SeqCst);
+        }));
     }
 }
 
@@ -261,6 +268,10 @@ async fn place(run: &Arc<Run>, plan: &SagaPlan, started: Duration) {
 async fn wait_for_mail(run: &Run) -> anyhow::Result<u64> {
     let ports = &run.ground.backends.ports;
     loop {
+        if run.asking.load(Ordering::SeqCst) > 0 {
+            ports.clock.sleep(Duration::from_millis(5)).await;
+            continue;
+        }
         let left = crate::ports::store::query(
             ports.store.as_ref(),
             "select (select count(*) from outbox_events where published = 'N'),

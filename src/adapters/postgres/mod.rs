@@ -10,6 +10,7 @@ mod errors;
 mod migrate;
 mod notices;
 mod own_schema;
+mod plan;
 mod together;
 mod translate;
 mod url;
@@ -19,23 +20,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow, Postgres};
+use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, Postgres};
 use sqlx::query::Query;
-use sqlx::{
-    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, Statement as _,
-    TypeInfo as _,
-};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::ports::clock::timeout;
 use crate::ports::store::{Batch, Expect, Read, Row, Store, StoreError, Write};
 use crate::ports::{Clock, Spawn};
-use cells::Kind;
 use errors::Trouble;
 pub use migrate::Schema;
 pub use notices::PostgresNotices;
 pub use own_schema::OwnSchema;
+use plan::Plan;
 use together::Together;
-use translate::{Answer, Many};
+use translate::Answer;
 
 /// Prepared statements kept per connection; the shop has about two hundred, in both forms.
 const STATEMENTS_CACHED: usize = 512;
@@ -71,14 +69,6 @@ pub struct PostgresStore {
     options: PostgresOptions,
     plans: Arc<RwLock<BTreeMap<&'static str, Arc<Plan>>>>,
     together: Option<Together>,
-}
-
-/// What is known of a statement once the server has seen it.
-struct Plan {
-    single: Arc<str>,
-    many: Option<(Arc<str>, Answer)>,
-    kinds: Vec<Kind>,
-    columns: usize,
 }
 
 /// Whether many rows of parameters may go in one statement.
@@ -151,7 +141,7 @@ impl PostgresStore {
         if let Some(plan) = known {
             return Ok(plan);
         }
-        let plan = Arc::new(learn(connection, sql).await?);
+        let plan = Arc::new(plan::learn(connection, sql).await?);
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
         plans.insert(sql, Arc::clone(&plan));
         Ok(plan)
@@ -296,43 +286,6 @@ impl PostgresStore {
     fn tries(&self) -> usize {
         self.options.connections as usize + 1
     }
-}
-
-impl Plan {
-    fn check(&self, sql: &str, rows: &[Vec<crate::ports::Value>]) -> Result<(), StoreError> {
-        match rows.iter().find(|row| row.len() != self.kinds.len()) {
-            None => Ok(()),
-            Some(row) => {
-                let (wanted, given) = (self.kinds.len(), row.len());
-                Err(StoreError::Broken(format!("{wanted} parameters wanted, {given} given: {sql}")))
-            }
-        }
-    }
-
-    fn rows(&self, rows: &[PgRow]) -> Result<Vec<Row>, Trouble> {
-        rows.iter().map(|row| cells::row(row, self.columns).map_err(Trouble::Told)).collect()
-    }
-}
-
-/// Asks the server what a statement's parameters and columns are.
-async fn learn(connection: &mut PgConnection, sql: &'static str) -> Result<Plan, Trouble> {
-    let text = translate::translate(sql);
-    let single: Arc<str> = text.single.into();
-    let statement = connection
-        .prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(Arc::clone(&single))))
-        .await?;
-    let parameters = match statement.parameters() {
-        Some(Either::Left(parameters)) => parameters,
-        _ => &[],
-    };
-    let kind = |info: &sqlx::postgres::PgTypeInfo| {
-        let unknown = || format!("parameter of type {} is none of the shop's: {sql}", info.name());
-        Kind::of(info).ok_or_else(|| StoreError::Broken(unknown()))
-    };
-    let kinds = parameters.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-    let many = text.many.map(|many: Many| (Arc::from(many.text(&names)), many.answer));
-    Ok(Plan { single, many, kinds, columns: statement.columns().len() })
 }
 
 fn run(text: &Arc<str>, arguments: PgArguments) -> Query<'static, Postgres, PgArguments> {

@@ -1,4 +1,4 @@
-//! All faults in random order, one after the other, under load.
+//! All faults in random order, one after the other, under load, each at least once.
 
 use std::time::{Duration, Instant};
 
@@ -97,7 +97,8 @@ fn a_shop_survives_all_faults_in_any_order() {
     fleet.until_orders(20);
     let begun = Instant::now();
     let (mut left, mut told) = (vec![], vec![]);
-    while begun.elapsed() < Duration::from_secs(u64::from(seconds)) {
+    let time = Duration::from_secs(u64::from(seconds));
+    while begun.elapsed() < time || told.len() < FAULTS.len() {
         if left.is_empty() {
             left = FAULTS.to_vec();
         }
@@ -107,6 +108,5 @@ fn a_shop_survives_all_faults_in_any_order() {
         happen(fault, &ground, &mut fleet, pause);
         std::thread::sleep(Duration::from_millis(dice.below(2_000)));
     }
-    assert!(told.len() >= 10, "too few faults: {told:?}");
     fleet.judged(load).unwrap_or_else(|why| panic!("ECOM_TEST_SEED={seed} {told:?}\n{why}"));
 }
