@@ -70,6 +70,9 @@ pub(super) const DEAD_LETTERS: &str = "dlq.events";
 /// Stock at or below which a product is low.
 pub(super) const LOW_STOCK: i64 = 10;
 
+/// The topic that tells of new prices.
+pub(super) const NEW_PRICES: &str = "catalog.product_upserted";
+
 /// An earlier price may be put into a cart for this long, and the cart may hear of a new one this
 /// much later: in ms.
 pub(super) const PRICE_STALENESS_MS: i64 = 60_000;

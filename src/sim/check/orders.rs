@@ -95,6 +95,14 @@ pub(super) fn no_phantom(evidence: &Evidence) -> Findings {
 
 pub(super) fn price_truth(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
+    // A new price counts from when the log had it: while the log is down, nobody can hear of it.
+    let mut told: BTreeMap<(&str, i64), i64> = BTreeMap::new();
+    for record in evidence.log.iter().filter(|record| &*record.topic == facts::NEW_PRICES) {
+        let Some(event) = &record.event else { continue };
+        let product = event.product.as_deref().unwrap_or_default();
+        let at = told.entry((product, event.timestamp)).or_insert(record.at);
+        *at = record.at.min(*at);
+    }
     for (id, order) in &evidence.orders {
         let sum: i64 = order.items.iter().map(|(_, quantity, price)| quantity * price).sum();
         found.expect(sum == order.total, id, || {
@@ -104,12 +112,14 @@ pub(super) fn price_truth(evidence: &Evidence) -> Findings {
             let oldest = order.created_at - facts::PRICE_STALENESS_MS;
             let history = evidence.prices.get(product).map(Vec::as_slice).unwrap_or_default();
             let valid = history.iter().enumerate().any(|(n, known)| {
-                let until = history.get(n + 1).map_or(i64::MAX, |next| next.since);
+                let until = history.get(n + 1).map_or(i64::MAX, |next| {
+                    told.get(&(product.as_str(), next.since)).copied().unwrap_or(next.since)
+                });
                 known.price == *price && known.since <= order.created_at && until >= oldest
             });
             found.expect(valid, id, || {
                 format!(
-                    "{product} was sold at {price}, which it did not cost within the last minute"
+                    "{product} was sold at {price}, which it was not known to cost within the last minute"
                 )
             });
         }
@@ -166,7 +176,8 @@ pub(super) fn causal_saga(evidence: &Evidence) -> Findings {
         }
         let empty = Told::new();
         let saga = Saga { told: told.get(id.as_str()).unwrap_or(&empty) };
-        for problem in saga.problems(order) {
+        // What waits to be published is told by and by; that it waits too long is L2's to say.
+        for problem in saga.problems(order, evidence.is_settled(id)) {
             found.violated(id, problem);
         }
         found.evaluated += 1;
@@ -213,7 +224,7 @@ impl Saga<'_> {
         self.told.get(topic).is_none_or(|events| events.values().all(caused))
     }
 
-    fn problems(&self, order: &Order) -> Vec<String> {
+    fn problems(&self, order: &Order, settled: bool) -> Vec<String> {
         let mut problems = vec![];
         let mut expect = |good: bool, text: String| {
             if !good {
@@ -231,7 +242,8 @@ impl Saga<'_> {
         ];
         for (topic, wanted) in exactly {
             let count = self.count(topic);
-            expect(count == wanted, format!("{count} {topic} events, history {path:?}"));
+            let good = if settled { count == wanted } else { count <= wanted };
+            expect(good, format!("{count} {topic} events, history {path:?}"));
         }
         let (processed, failed) = (self.count("payment.processed"), self.count("payment.failed"));
         expect(processed + failed <= 1, format!("{processed} payments processed, {failed} failed"));

@@ -81,7 +81,7 @@ fn a_folder_of_an_older_build_is_verified_after_the_shop_was_started_on_it() {
     a_sale(dir.path());
     let data = dir.path().to_str().unwrap();
     let outside = rusqlite::Connection::open(dir.path().join("outside.db")).unwrap();
-    let older = "drop table gateway_webhooks; alter table gateway_charges drop column asked_at; pragma user_version = 1";
+    let older = "drop table gateway_cancelled; drop table gateway_webhooks; alter table gateway_charges drop column asked_at; pragma user_version = 1";
     outside.execute_batch(older).unwrap();
     drop(outside);
     let refused = run(&["verify", "--data", data]);

@@ -5,14 +5,16 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use ecom::adapters::bus::KafkaBus;
 use serde_json::Value as Json;
 
 use super::ground::Ground;
 use crate::harness::customer::{runtime, until};
 use crate::harness::program::{Printed, ecom};
-use crate::harness::stack::{own_schema, unique};
+use crate::harness::stack::{self, own_schema, unique};
 
 /// Ports that nobody is given for the asking: below the range from which the system takes them.
 static NEXT_PORT: AtomicU16 = AtomicU16::new(13_000);
@@ -37,7 +39,9 @@ pub(super) struct Process {
 
 /// The processes, by their order of starting; their data is their own.
 pub(super) struct Fleet<'a> {
-    _ground: &'a Ground,
+    ground: &'a Ground,
+    /// What its topics begin with.
+    name: String,
     env: Vec<(&'static str, String)>,
     folder: tempfile::TempDir,
     processes: Vec<Process>,
@@ -72,7 +76,7 @@ impl<'a> Fleet<'a> {
         ];
         let folder = tempfile::tempdir().unwrap();
         let mut fleet =
-            Self { _ground: ground, env, folder, processes: vec![], gateway: 0, schema };
+            Self { ground, name: name.clone(), env, folder, processes: vec![], gateway: 0, schema };
         let serve = format!("gateway serve --port {provider}");
         fleet.add("provider".to_owned(), &serve);
         for (n, only) in roles.iter().enumerate() {
@@ -248,11 +252,19 @@ impl<'a> Fleet<'a> {
 }
 
 impl Drop for Fleet<'_> {
+    /// Leaves nothing behind that a broker would have to recover in the cases that follow.
     fn drop(&mut self) {
         for child in self.processes.iter_mut().filter_map(|process| process.child.as_mut()) {
             let _ = child.kill();
             let _ = child.wait();
         }
+        let options = stack::kafka(&self.ground.kafka, &self.name);
+        let clock = Arc::new(ecom::app::SystemClock::default());
+        runtime().block_on(async {
+            if let Ok(bus) = KafkaBus::connect(options, clock).await {
+                let _ = bus.delete_topics().await;
+            }
+        });
     }
 }
 
