@@ -13,8 +13,10 @@ for n, key in ipairs({ stock, held, orders, expiry }) do
   end
 end
 redis.call('UNLINK', stock, held, orders, expiry)
+-- A marker of more than 64 bytes makes a real hash table of each: up to 512 fields (the default of
+-- hash-max-listpack-entries) would otherwise be a list, which is searched from its start.
 for _, hash in ipairs({ stock, held, orders }) do
-  redis.call('HSET', hash, '', 1)
+  redis.call('HSET', hash, '', string.rep('.', 65))
 end
 redis.call('ZADD', expiry, '+inf', '')
 -- A call takes some 8,000 arguments at most.
