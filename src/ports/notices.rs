@@ -11,8 +11,6 @@ closed_set! {
     Notice {
         /// Events in the outbox.
         Outbox = "outbox",
-        /// Orders whose status changed.
-        Orders = "orders",
     }
 }
 

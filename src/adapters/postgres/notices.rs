@@ -57,7 +57,6 @@ impl PostgresNotices {
 const fn channel(of: Notice) -> &'static str {
     match of {
         Notice::Outbox => "ecom_outbox",
-        Notice::Orders => "ecom_orders",
     }
 }
 
