@@ -89,6 +89,9 @@ impl<'a> Fleet<'a> {
         // Who is first makes topics and tables; all the others may come at once.
         fleet.restart_all(&[0, 1]);
         fleet.restart_all(&(2..fleet.processes.len()).collect::<Vec<_>>());
+        let on_sale = "select (select count(*) from products where stock > 0) >= 100
+            and (select count(*) from cart_products) >= 100";
+        fleet.until("everything is on sale", on_sale);
         fleet
     }
 
