@@ -4,6 +4,7 @@
 
 pub mod bus;
 pub mod cache;
+pub mod causes;
 pub mod clock;
 pub mod dials;
 pub mod gateway;

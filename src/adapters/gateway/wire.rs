@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::domain::{DeclineReason, Invalid, Secret};
 use crate::ports::Clock;
+use crate::ports::causes::with_causes;
 use crate::ports::clock::timeout;
 use crate::ports::gateway::Decision;
 use crate::ports::spans::{SpanContext, TRACEPARENT};
@@ -217,12 +218,12 @@ impl Wire {
         let request = request.body(body).map_err(|e| not_sent(&e))?;
         let answer = async {
             let response = self.http.request(request).await.map_err(|e| {
-                let text = chain(&e);
+                let text = with_causes(&e);
                 if e.is_connect() { Trouble::NotSent(text) } else { Trouble::Lost(text) }
             })?;
             let status = response.status().as_u16();
             let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-            let body = body.collect().await.map_err(|e| Trouble::Lost(chain(e.as_ref())))?;
+            let body = body.collect().await.map_err(|e| Trouble::Lost(with_causes(e.as_ref())))?;
             Ok(Reply { status, body: body.to_bytes() })
         };
         let late = || Trouble::Lost(format!("nothing within {} ms", self.patience.as_millis()));
@@ -256,17 +257,6 @@ pub fn segment(text: &str) -> String {
         }
     }
     escaped
-}
-
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::address::{BadAddress, parts};
+use crate::ports::causes::with_causes;
 use crate::ports::clock::{Clock, timeout};
 use crate::ports::mail::MailError;
 
@@ -80,8 +81,9 @@ impl Site {
         request: Result<Request<Full<Bytes>>, hyper::http::Error>,
     ) -> Result<Answer, MailError> {
         let request = request.map_err(|e| MailError::Refused(e.to_string()))?;
-        let later =
-            |e: &dyn std::error::Error| MailError::Later(format!("{}: {}", self.base, chain(e)));
+        let later = |e: &dyn std::error::Error| {
+            MailError::Later(format!("{}: {}", self.base, with_causes(e)))
+        };
         let work = async {
             let response = self.http.request(request).await.map_err(|e| later(&e))?;
             let status = response.status().as_u16();
@@ -94,15 +96,4 @@ impl Site {
             || MailError::Later(format!("{}: nothing within {:?}", self.base, self.patience));
         done.unwrap_or_else(|| Err(late()))
     }
-}
-
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

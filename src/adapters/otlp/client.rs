@@ -14,6 +14,7 @@ use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
 
+use crate::ports::causes::with_causes;
 use crate::ports::clock::timeout;
 use crate::ports::{Clock, Spawn};
 
@@ -77,19 +78,8 @@ impl HttpClient for Client {
 }
 
 async fn exchange(http: &Pool, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
-    let response = http.request(request.map(Full::new)).await.map_err(|e| chain(&e))?;
+    let response = http.request(request.map(Full::new)).await.map_err(|e| with_causes(&e))?;
     let (parts, body) = response.into_parts();
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-    Ok(Response::from_parts(parts, body.map_err(|e| chain(e.as_ref()))?.to_bytes()))
-}
-
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
+    Ok(Response::from_parts(parts, body.map_err(|e| with_causes(e.as_ref()))?.to_bytes()))
 }

@@ -10,7 +10,6 @@ use crate::ports::clock::timeout;
 use crate::ports::store::StoreError;
 
 /// A schema that whoever made it removes again.
-#[derive(Clone)]
 pub struct OwnSchema {
     database: String,
     name: String,

@@ -33,7 +33,7 @@ struct Waiting {
     told: oneshot::Sender<Outcome>,
 }
 
-/// The batches that wait.
+/// The batches that wait: no more than there are tasks that wait for them.
 #[derive(Clone)]
 pub(super) struct Together(mpsc::UnboundedSender<Waiting>);
 

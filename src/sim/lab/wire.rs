@@ -12,6 +12,7 @@ use hyper_util::rt::TokioExecutor;
 
 use super::client::{Call, Client, NoAnswer, Reply};
 use crate::app::SystemClock;
+use crate::ports::causes::with_causes;
 use crate::ports::clock::timeout;
 
 /// No request takes longer.
@@ -124,24 +125,13 @@ impl WireClient {
         }
         let body = call.body.clone().unwrap_or_default();
         let request = request.body(Full::from(body)).map_err(|e| e.to_string())?;
-        let failed = |e: &dyn std::error::Error| format!("{base}: {}", chain(e));
+        let failed = |e: &dyn std::error::Error| format!("{base}: {}", with_causes(e));
         let response = self.http.request(request).await.map_err(|e| failed(&e))?;
         let status = response.status().as_u16();
         let link = response.headers().get("link").and_then(|v| v.to_str().ok()).map(str::to_owned);
         let body = response.into_body().collect().await.map_err(|e| failed(&e))?.to_bytes();
         Ok(Reply { status, link, body })
     }
-}
-
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 #[async_trait]

@@ -9,24 +9,32 @@ use super::ground::Ground;
 /// outbox's shares.
 const PAST_EVERY_SESSION: Duration = Duration::from_secs(8);
 
-#[test]
-fn two_instances_of_every_role_work_side_by_side() {
+/// A fleet with these roles goes through `fault` while `users` shoppers come within `seconds`.
+fn survives(
+    roles: &[&str],
+    (users, seconds): (u32, u32),
+    fault: impl FnOnce(&Ground, &mut Fleet<'_>),
+) {
     let Some(ground) = Ground::claim() else { return };
-    let fleet = Fleet::start(&ground, &[EACH, EACH].concat());
-    let load = fleet.load(300, 10);
+    let mut fleet = Fleet::start(&ground, roles);
+    let load = fleet.load(users, seconds);
+    fault(&ground, &mut fleet);
     fleet.must_pass(load);
 }
 
 #[test]
+fn two_instances_of_every_role_work_side_by_side() {
+    survives(&[EACH, EACH].concat(), (300, 10), |_, _| {});
+}
+
+#[test]
 fn one_broker_of_three_is_killed() {
-    let Some(ground) = Ground::claim() else { return };
-    let fleet = Fleet::start(&ground, &[ALL]);
-    let load = fleet.load(400, 12);
-    fleet.until_orders(50);
-    ground.kill("kafka-2");
-    fleet.until_orders(150);
-    ground.start(&["kafka-2"]);
-    fleet.must_pass(load);
+    survives(&[ALL], (400, 12), |ground, fleet| {
+        fleet.until_orders(50);
+        ground.kill("kafka-2");
+        fleet.until_orders(150);
+        ground.start(&["kafka-2"]);
+    });
 }
 
 #[test]
@@ -48,99 +56,81 @@ fn the_broker_that_leads_every_partition_is_killed() {
 
 #[test]
 fn postgres_is_killed_and_comes_back() {
-    let Some(ground) = Ground::claim() else { return };
-    let fleet = Fleet::start(&ground, &[ALL]);
-    let load = fleet.load(400, 12);
-    for orders in [50, 150] {
-        fleet.until_orders(orders);
-        ground.kill("postgres");
-        ground.start(&["postgres"]);
-    }
-    fleet.must_pass(load);
+    survives(&[ALL], (400, 12), |ground, fleet| {
+        for orders in [50, 150] {
+            fleet.until_orders(orders);
+            ground.kill("postgres");
+            ground.start(&["postgres"]);
+        }
+    });
 }
 
 #[test]
 fn redis_is_killed_and_comes_back_empty() {
-    let Some(ground) = Ground::claim() else { return };
-    let fleet = Fleet::start(&ground, &[ALL]);
-    let load = fleet.load(400, 12);
-    fleet.until_orders(50);
-    ground.kill("redis");
-    fleet.until_orders(100);
-    ground.start(&["redis"]);
-    ground.empty_redis();
-    fleet.must_pass(load);
+    survives(&[ALL], (400, 12), |ground, fleet| {
+        fleet.until_orders(50);
+        ground.kill("redis");
+        fleet.until_orders(100);
+        ground.start(&["redis"]);
+        ground.empty_redis();
+    });
 }
 
 #[test]
 fn one_of_two_inventories_is_killed_in_the_middle_of_a_batch() {
-    let Some(ground) = Ground::claim() else { return };
     let rest = "gateway,cart,order,payment,notification,catalog";
-    let mut fleet = Fleet::start(&ground, &[rest, "inventory", "inventory"]);
-    let load = fleet.load(400, 12);
-    for (orders, victim) in [(50, 2), (150, 3)] {
-        fleet.until_orders(orders);
-        fleet.until_reserving();
-        fleet.kill(victim);
-        fleet.restart(victim);
-    }
-    fleet.must_pass(load);
+    survives(&[rest, "inventory", "inventory"], (400, 12), |_, fleet| {
+        for (orders, victim) in [(50, 2), (150, 3)] {
+            fleet.until_orders(orders);
+            fleet.until_reserving();
+            fleet.kill(victim);
+            fleet.restart(victim);
+        }
+    });
 }
 
 #[test]
 fn every_process_is_killed_at_once() {
-    let Some(ground) = Ground::claim() else { return };
-    let mut fleet = Fleet::start(&ground, &[ALL, ALL]);
-    let load = fleet.load(400, 12);
-    for orders in [50, 150] {
-        fleet.until_orders(orders);
-        let members: Vec<usize> = fleet.members().collect();
-        for n in &members {
-            fleet.kill(*n);
+    survives(&[ALL, ALL], (400, 12), |_, fleet| {
+        for orders in [50, 150] {
+            fleet.until_orders(orders);
+            fleet.kill_and_restart_everybody();
         }
-        fleet.restart_all(&members);
-    }
-    fleet.must_pass(load);
+    });
 }
 
 #[test]
 fn the_provider_is_killed_between_capture_and_reply() {
-    let Some(ground) = Ground::claim() else { return };
-    let mut fleet = Fleet::start(&ground, &[ALL]);
-    let load = fleet.load(400, 12);
-    for orders in [50, 100, 150] {
-        fleet.until_orders(orders);
-        // With answers that take 180 ms or more there are always some that were decided and not told.
-        fleet.until_charging();
-        fleet.kill(Fleet::PROVIDER);
-        fleet.restart(Fleet::PROVIDER);
-    }
-    fleet.must_pass(load);
+    survives(&[ALL], (400, 12), |_, fleet| {
+        for orders in [50, 100, 150] {
+            fleet.until_orders(orders);
+            // With answers that take 180 ms or more there are always some that were decided and not told.
+            fleet.until_charging();
+            fleet.kill(Fleet::PROVIDER);
+            fleet.restart(Fleet::PROVIDER);
+        }
+    });
 }
 
 #[test]
 fn a_zombie_does_no_harm() {
-    let Some(ground) = Ground::claim() else { return };
-    let fleet = Fleet::start(&ground, &[ALL, ALL]);
-    let load = fleet.load(400, 16);
-    fleet.until_orders(50);
-    fleet.signal(2, "STOP");
-    std::thread::sleep(PAST_EVERY_SESSION);
-    fleet.signal(2, "CONT");
-    fleet.must_pass(load);
+    survives(&[ALL, ALL], (400, 16), |_, fleet| {
+        fleet.until_orders(50);
+        fleet.signal(2, "STOP");
+        std::thread::sleep(PAST_EVERY_SESSION);
+        fleet.signal(2, "CONT");
+    });
 }
 
 #[test]
 fn mail_waits_for_a_server_that_is_down_for_a_minute() {
-    let Some(ground) = Ground::claim() else { return };
-    let fleet = Fleet::start(&ground, &[ALL]);
-    ground.stop("smtp");
-    let load = fleet.load(300, 10);
-    std::thread::sleep(Duration::from_mins(1));
-    fleet.until(
-        "mail waits",
-        "select count(*) > 0 from notifications where next_attempt_at is not null",
-    );
-    ground.start(&["smtp"]);
-    fleet.must_pass(load);
+    survives(&[ALL], (300, 10), |ground, fleet| {
+        ground.stop("smtp");
+        std::thread::sleep(Duration::from_mins(1));
+        fleet.until(
+            "mail waits",
+            "select count(*) > 0 from notifications where next_attempt_at is not null",
+        );
+        ground.start(&["smtp"]);
+    });
 }

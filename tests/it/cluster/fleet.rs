@@ -115,7 +115,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Starts several at once.
-    pub(super) fn restart_all(&mut self, which: &[usize]) {
+    fn restart_all(&mut self, which: &[usize]) {
         for n in which {
             let process = &self.processes[*n];
             let log = self.folder.path().join(format!("{}.log", process.name));
@@ -160,6 +160,13 @@ impl<'a> Fleet<'a> {
         child.wait().unwrap();
     }
 
+    /// `kill -9` of all of the shop's processes before any of them is started again.
+    pub(super) fn kill_and_restart_everybody(&mut self) {
+        let members: Vec<usize> = self.members().collect();
+        members.iter().for_each(|n| self.kill(*n));
+        self.restart_all(&members);
+    }
+
     pub(super) fn signal(&self, n: usize, signal: &str) {
         let pid = self.processes[n].child.as_ref().unwrap().id().to_string();
         let kill = Command::new("kill").args([&format!("-{signal}"), &pid]).status();
@@ -167,7 +174,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// The shop's processes.
-    pub(super) fn members(&self) -> std::ops::Range<usize> {
+    fn members(&self) -> std::ops::Range<usize> {
         1..self.processes.len()
     }
 

@@ -1,16 +1,16 @@
 //! Real servers that a case may kill: a stack of its own, that one case at a time has.
 
-use std::ffi::OsString;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::harness::stack::{script, skipped};
 
 static TURN: Mutex<()> = Mutex::new(());
 
 /// The servers, for as long as a case has them.
 pub(super) struct Ground {
-    home: OsString,
+    home: PathBuf,
     /// Brokers, separated by commas.
     pub(super) kafka: String,
     pub(super) postgres: String,
@@ -20,22 +20,17 @@ pub(super) struct Ground {
     _turn: MutexGuard<'static, ()>,
 }
 
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/stack")
-}
-
 impl Ground {
     /// Waits for its turn, and makes sure that every server is up; without servers to kill the case is
     /// left out, loudly.
     pub(super) fn claim() -> Option<Self> {
         let Some(home) = std::env::var_os("ECOM_TEST_FAULT_STACK") else {
-            let case = std::thread::current().name().unwrap_or_default().to_owned();
-            let _ = writeln!(std::io::stderr(), "SKIPPED, no servers to kill: {case}");
+            skipped("servers to kill");
             return None;
         };
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ground = Self {
-            home,
+            home: home.into(),
             kafka: String::new(),
             postgres: String::new(),
             redis: String::new(),
@@ -58,12 +53,7 @@ impl Ground {
     }
 
     fn stack(&self, args: &[&str]) -> String {
-        let mut command = Command::new(script());
-        for name in ["STACK_PORT_OFFSET", "STACK_BROKERS"] {
-            command.env_remove(name); // the stack remembers
-        }
-        let ran = command.args(args).env("STACK_HOME", &self.home).stdin(Stdio::null()).output();
-        let ran = ran.unwrap();
+        let ran = script(&self.home).args(args).output().unwrap();
         let said = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "scripts/stack {}: {said}", args.join(" "));
         String::from_utf8_lossy(&ran.stdout).into_owned()

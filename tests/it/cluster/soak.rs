@@ -76,11 +76,7 @@ fn happen(fault: Fault, ground: &Ground, fleet: &mut Fleet<'_>, pause: Duration)
             std::thread::sleep(pause * 3);
             fleet.signal(n, "CONT");
         }
-        Fault::Everybody => {
-            let members: Vec<usize> = fleet.members().collect();
-            members.iter().for_each(|n| fleet.kill(*n));
-            fleet.restart_all(&members);
-        }
+        Fault::Everybody => fleet.kill_and_restart_everybody(),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
+use std::process::Output;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::stack::Server;
+use super::stack::{Server, script};
 
 /// One at a time: three brokers take most of a small machine.
 static BUSY: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
@@ -72,13 +72,8 @@ impl OwnStack {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/stack"));
-        for name in ["STACK_KAFKA_PORT", "STACK_CONTROLLER_PORT"] {
-            command.env_remove(name);
-        }
-        command
+        script(&self.folder.path().join("stack"))
             .args(args)
-            .env("STACK_HOME", self.folder.path().join("stack"))
             .env("STACK_BROKERS", self.brokers.to_string())
             .env("STACK_PORT_OFFSET", self.offset.to_string())
             .env("STACK_KAFKA_PROPERTIES", self.settings())

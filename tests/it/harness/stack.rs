@@ -2,11 +2,13 @@
 //! environment where they are and that nothing may be left out.
 
 use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ecom::adapters::bus::kafka::{KafkaOptions, Security};
-use ecom::adapters::postgres::PostgresOptions;
+use ecom::adapters::postgres::{OwnSchema, PostgresOptions};
 
 /// A real server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +48,7 @@ impl Server {
     pub(crate) fn address_or_skip(self) -> Option<String> {
         let address = self.address();
         if address.is_none() {
-            let case = std::thread::current().name().unwrap_or_default().to_owned();
-            // Past the test runner, which shows what is printed only of cases that fail.
-            let _ = writeln!(std::io::stderr(), "SKIPPED, no {self:?} server: {case}");
+            skipped(&format!("{self:?} server"));
         }
         address
     }
@@ -64,12 +64,28 @@ pub(crate) fn unique(stem: &str) -> String {
 
 /// A new schema in the database at `url`, as the URL of a database that has nothing else.
 pub(crate) async fn own_schema(url: &str, stem: &str) -> String {
-    let name = unique(stem);
-    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(url).await.unwrap();
-    let create = sqlx::AssertSqlSafe(format!("create schema {name}"));
-    sqlx::query(create).execute(&mut connection).await.unwrap();
-    let sign = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{sign}options[search_path]={name}")
+    let (clock, limit) = (ecom::app::SystemClock::default(), Duration::from_secs(10));
+    OwnSchema::create(url, &unique(stem), limit, &clock).await.unwrap().url()
+}
+
+/// `scripts/stack` for the servers at `home`, with no setting of whoever runs the tests but where
+/// downloads are.
+pub(crate) fn script(home: &Path) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/stack"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("STACK_") && name != "STACK_CACHE" {
+            command.env_remove(name);
+        }
+    }
+    command.env("STACK_HOME", home).stdin(Stdio::null());
+    command
+}
+
+/// Says, past the test runner, which shows what is printed only of cases that fail, that this case is left
+/// out.
+pub(crate) fn skipped(without: &str) {
+    let case = std::thread::current().name().unwrap_or_default().to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED, no {without}: {case}");
 }
 
 /// How tests reach PostgreSQL.

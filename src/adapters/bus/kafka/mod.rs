@@ -62,9 +62,7 @@ impl KafkaBus {
         };
         Ok(Self { shared: Arc::new(shared) })
     }
-}
 
-impl KafkaBus {
     /// Deletes all topics with our prefix.
     pub async fn delete_topics(&self) -> Result<(), BusError> {
         topics::delete_all(&self.shared).await
