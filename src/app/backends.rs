@@ -79,7 +79,7 @@ impl Backends {
         }
         if !own_store {
             let store = postgres(settings, true, Arc::clone(&ports.clock)).await?;
-            let store = store.with_group_commit(ports.spawn.as_ref());
+            let store = store.with_grouping(&ports.spawn);
             let notices = PostgresNotices::start(&store, ports.spawn.as_ref());
             ports.others = Some(Others { instance: instance(settings), notices });
             ports.store = Arc::new(store);

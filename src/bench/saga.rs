@@ -274,9 +274,9 @@ async fn wait_for_mail(run: &Run) -> anyhow::Result<u64> {
         }
         let left = crate::ports::store::query(
             ports.store.as_ref(),
-            "select (select count(*) from outbox_events where published = 'N'),
-               (select count(*) from orders where deadline is not null),
-               (select count(*) from notifications where next_attempt_at is not null)",
+            "select exists (select 1 from outbox_events where published = 'N'),
+               exists (select 1 from orders where deadline is not null),
+               exists (select 1 from notifications where next_attempt_at is not null)",
             vec![],
         );
         let left = left.await?;

@@ -149,6 +149,8 @@ pub struct Write {
 pub struct Batch {
     /// The writes.
     pub writes: Vec<Write>,
+    /// Whether a crash of the store may lose it after it was acknowledged: for what is found out again.
+    pub relaxed: bool,
 }
 
 impl Batch {

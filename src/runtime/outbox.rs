@@ -23,7 +23,7 @@ const SELECT: &str =
 const SELECT_SHARE: &str =
     "select seq, id, event_type, record_key, order_id, event_data, service from outbox_events
  where published = 'N' and slot % ?2 = ?3 order by seq limit ?1";
-const MARK: &str = "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1 and published = 'N'";
+const MARK: &str = "update outbox_events set published = 'Y', published_at = ?2 where seq = ?1";
 
 /// Events published in one step at most.
 const BATCH_MAX: usize = 512;
@@ -223,7 +223,8 @@ impl Relay {
             return Ok(());
         }
         let now = self.clock.now();
-        let mut batch = Batch::default();
+        // What is not marked is published again, and dropped by whoever has seen it.
+        let mut batch = Batch { relaxed: true, ..Batch::default() };
         for seq in told {
             batch.any(MARK, values![*seq, now]);
         }

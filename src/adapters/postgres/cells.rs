@@ -168,9 +168,14 @@ pub(super) fn single(kinds: &[Kind], row: &[Value]) -> Result<PgArguments, Store
     arguments(kinds.iter().zip(row).map(|(kind, value)| (*kind, Values::One(value))))
 }
 
-/// All rows of parameters, as one array per parameter.
-pub(super) fn columns(kinds: &[Kind], rows: &[Vec<Value>]) -> Result<PgArguments, StoreError> {
-    arguments(kinds.iter().enumerate().map(|(at, kind)| (*kind, Values::Column(rows, at))))
+/// All rows of parameters of one statement after the other, as one array per parameter.
+pub(super) fn columns<'a>(
+    statements: impl IntoIterator<Item = (&'a [Kind], &'a [Vec<Value>])>,
+) -> Result<PgArguments, StoreError> {
+    let columns = |(kinds, rows): (&'a [Kind], &'a [Vec<Value>])| {
+        kinds.iter().enumerate().map(move |(at, kind)| (*kind, Values::Column(rows, at)))
+    };
+    arguments(statements.into_iter().flat_map(columns))
 }
 
 fn arguments<'a>(

@@ -15,8 +15,8 @@ pub(super) enum Trouble {
     InTheWay(String),
     /// The connection is gone. Nothing was done, unless the statement was a commit.
     Lost(String),
-    /// One statement met one row twice: its rows must be run one by one.
-    RowTwice,
+    /// Not every row of parameters changed exactly one row: they must be run one by one, which decides.
+    Inexact,
     /// For the caller.
     Told(StoreError),
 }
@@ -46,7 +46,8 @@ impl From<Error> for Trouble {
         };
         match code.as_str() {
             "23505" => Self::Told(StoreError::Conflict(text)),
-            "21000" => Self::RowTwice,
+            // Of `on conflict`, that met a row twice; and of `translate::together`.
+            "21000" | "22012" => Self::Inexact,
             "40001" | "40P01" => Self::InTheWay(text),
             "53100" => Self::Told(StoreError::Full(text)),
             // Shutting down, starting up, a standby by now, cut off while idle.
@@ -69,7 +70,7 @@ impl From<Trouble> for StoreError {
         match trouble {
             Trouble::InTheWay(text) => Self::Conflict(text),
             Trouble::Lost(text) => Self::Unavailable(text),
-            Trouble::RowTwice => Self::Broken("a statement met one row twice".into()),
+            Trouble::Inexact => Self::Broken("a row was changed twice, or not at all".into()),
             Trouble::Told(e) => e,
         }
     }

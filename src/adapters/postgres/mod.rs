@@ -1,7 +1,7 @@
-//! The store in PostgreSQL. A batch is one transaction of a few statements: each takes all its rows of
-//! parameters at once, and is trusted only if it changed exactly one row for each of them; otherwise
-//! the batch is undone and run row by row, which decides. Nothing is acknowledged before it is on disk
-//! (`synchronous_commit = on`).
+//! The store in PostgreSQL. A batch is one statement, so one round trip: it takes all rows of parameters of
+//! all its writes at once, and does nothing unless it changes exactly one row for each of them; then the
+//! batch is run row by row in a transaction, which decides. Nothing is acknowledged before it is on disk
+//! (`synchronous_commit = on`), but for what may be lost.
 //!
 //! This is the only folder that names `sqlx`.
 
@@ -11,6 +11,7 @@ mod migrate;
 mod notices;
 mod own_schema;
 mod plan;
+mod pool;
 mod together;
 mod translate;
 mod url;
@@ -20,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, Postgres};
+use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -32,11 +33,9 @@ pub use migrate::Schema;
 pub use notices::PostgresNotices;
 pub use own_schema::OwnSchema;
 use plan::Plan;
+use pool::Pool;
 use together::Together;
-use translate::Answer;
 
-/// Prepared statements kept per connection; the shop has about two hundred, in both forms.
-const STATEMENTS_CACHED: usize = 512;
 /// How often a batch is tried again at once when others were in its way.
 const TRIES_IN_THE_WAY: usize = 5;
 
@@ -63,7 +62,7 @@ impl PostgresOptions {
 /// A store in PostgreSQL.
 #[derive(Clone)]
 pub struct PostgresStore {
-    pool: PgPool,
+    pool: Pool,
     place: Arc<str>,
     clock: Arc<dyn Clock>,
     options: PostgresOptions,
@@ -78,6 +77,13 @@ enum Mode {
     RowByRow,
 }
 
+/// Whether rows come with the number of the run that found them, behind the last column.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbered {
+    No,
+    Yes,
+}
+
 impl PostgresStore {
     /// Connects to a database whose schema is up to date, or bring it there first with `migrate`. An
     /// error says what is wrong, where, and what to do.
@@ -90,18 +96,7 @@ impl PostgresStore {
         let parsed = url::parse(&options.url)
             .map_err(|e| StoreError::Broken(format!("not a postgres URL: {e}")))?;
         let place: Arc<str> = url::place(&parsed).into();
-        let ms = options.timeout.as_millis().to_string();
-        let parsed = parsed
-            .application_name(&options.application)
-            .statement_cache_capacity(STATEMENTS_CACHED)
-            .options([
-                ("synchronous_commit", "on"),
-                ("timezone", "UTC"),
-                ("statement_timeout", ms.as_str()),
-                ("lock_timeout", ms.as_str()),
-                // A process that was stopped in the middle holds its locks no longer than this.
-                ("idle_in_transaction_session_timeout", ms.as_str()),
-            ]);
+        let parsed = pool::with_settings(parsed, &options);
         let first = timeout(clock.as_ref(), options.timeout, PgConnection::connect_with(&parsed));
         let first = first.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         let mut first = first.map_err(|e| StoreError::Unavailable(errors::explain(&e, &place)))?;
@@ -117,18 +112,15 @@ impl PostgresStore {
         let silent = || Err(StoreError::Unavailable("the server has fallen silent".into()));
         ready.unwrap_or_else(silent).map_err(|e| at_place(e, &place))?;
         let _ = timeout(clock.as_ref(), options.timeout, first.close()).await;
-        let pool = PgPoolOptions::new()
-            .max_connections(options.connections)
-            .acquire_timeout(options.timeout)
-            .test_before_acquire(false)
-            .connect_lazy_with(parsed);
+        let pool = Pool::new(parsed, &options, Arc::clone(&clock));
         Ok(Self { pool, place, clock, options, plans: Arc::default(), together: None })
     }
 
-    /// From now on small batches that come at the same time are written together.
+    /// From now on small batches that come at the same time are written together, and runs of one query
+    /// read together.
     #[must_use]
-    pub fn with_group_commit(mut self, spawn: &dyn Spawn) -> Self {
-        self.together = Some(Together::start(&self, spawn));
+    pub fn with_grouping(mut self, spawn: &Arc<dyn Spawn>) -> Self {
+        self.together = Some(Together::new(&self, spawn));
         self
     }
 
@@ -151,16 +143,17 @@ impl PostgresStore {
         &self,
         connection: &mut PgConnection,
         reads: &[Read],
+        numbered: Numbered,
     ) -> Result<Vec<Vec<Row>>, Trouble> {
         let Some((last, before)) = reads.split_last() else { return Ok(vec![]) };
         if before.is_empty() {
-            return Ok(vec![self.rows_of(connection, last).await?]);
+            return Ok(vec![self.rows_of(connection, last, numbered).await?]);
         }
         let begin = "begin isolation level repeatable read, read only";
         let mut tx = connection.begin_with(begin).await?;
         let mut results = vec![];
         for read in reads {
-            results.push(self.rows_of(&mut tx, read).await?);
+            results.push(self.rows_of(&mut tx, read, numbered).await?);
         }
         tx.commit().await?;
         Ok(results)
@@ -170,22 +163,26 @@ impl PostgresStore {
         &self,
         connection: &mut PgConnection,
         read: &Read,
+        numbered: Numbered,
     ) -> Result<Vec<Row>, Trouble> {
         if read.rows.is_empty() {
             return Ok(vec![]);
         }
         let plan = self.plan(connection, read.sql).await?;
         plan.check(read.sql, &read.rows)?;
-        if let (Some((text, _)), true) = (&plan.many, read.rows.len() > 1) {
-            let arguments = cells::columns(&plan.kinds, &read.rows)?;
+        if let (Some(text), true) = (&plan.rows, read.rows.len() > 1) {
+            let arguments = cells::columns([(&plan.kinds[..], &read.rows[..])])?;
             let rows = run(text, arguments).fetch_all(connection).await?;
-            return plan.rows(&rows);
+            return plan.answer(&rows, numbered);
+        }
+        if numbered == Numbered::Yes {
+            return Err(StoreError::Broken("its runs cannot be told apart".into()).into());
         }
         let mut all = vec![];
         for row in &read.rows {
             let arguments = cells::single(&plan.kinds, row)?;
             let rows = run(&plan.single, arguments).fetch_all(&mut *connection).await?;
-            all.extend(plan.rows(&rows)?);
+            all.extend(plan.answer(&rows, Numbered::No)?);
         }
         Ok(all)
     }
@@ -198,10 +195,13 @@ impl PostgresStore {
         mode: Mode,
         committing: &mut bool,
     ) -> Result<(), Trouble> {
-        if let [write] = batch.writes.as_slice()
-            && let ([row], true) = (write.rows.as_slice(), write.sql.starts_with("insert"))
+        let writes: Vec<&Write> = batch.writes.iter().filter(|w| !w.rows.is_empty()).collect();
+        if let [write] = writes.as_slice()
+            && let [row] = write.rows.as_slice()
+            && (write.expect == Expect::Any || write.sql.starts_with("insert"))
+            && !batch.relaxed
         {
-            // One insert is a transaction by itself.
+            // A transaction by itself, whatever it changes.
             let plan = self.plan(connection, write.sql).await?;
             plan.check(write.sql, &write.rows)?;
             let arguments = cells::single(&plan.kinds, row)?;
@@ -209,35 +209,57 @@ impl PostgresStore {
             let done = run(&plan.single, arguments).execute(connection).await?;
             return expected(write, done.rows_affected());
         }
+        if mode == Mode::Sets
+            && let Some((text, arguments)) = self.whole(connection, &writes, batch.relaxed).await?
+        {
+            *committing = true;
+            run(&text, arguments).execute(connection).await?;
+            return Ok(());
+        }
         let mut tx = connection.begin().await?;
-        for write in batch.writes.iter().filter(|write| !write.rows.is_empty()) {
-            self.apply(&mut tx, write, mode).await?;
+        for write in writes {
+            let whole = match mode {
+                Mode::Sets => self.whole(&mut tx, &[write], batch.relaxed).await?,
+                Mode::RowByRow => None,
+            };
+            match whole {
+                Some((text, arguments)) => {
+                    run(&text, arguments).execute(&mut *tx).await?;
+                }
+                None => self.row_by_row(&mut tx, write).await?,
+            }
         }
         *committing = true;
         Ok(tx.commit().await?)
     }
 
-    async fn apply(
+    /// All of `writes` as one statement and what it takes, if each of them has a form for many rows.
+    async fn whole(
+        &self,
+        connection: &mut PgConnection,
+        writes: &[&Write],
+        relaxed: bool,
+    ) -> Result<Option<(Arc<str>, PgArguments)>, Trouble> {
+        let mut plans = vec![];
+        for write in writes {
+            let plan = self.plan(connection, write.sql).await?;
+            plan.check(write.sql, &write.rows)?;
+            plans.push(plan);
+        }
+        let parts = plans.iter().map(|plan| Some((plan.write.as_ref()?, plan.types())));
+        let Some(parts) = parts.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let text = translate::together(&parts, relaxed).into();
+        let columns = plans.iter().zip(writes).map(|(plan, w)| (&plan.kinds[..], &w.rows[..]));
+        Ok(Some((text, cells::columns(columns)?)))
+    }
+
+    async fn row_by_row(
         &self,
         connection: &mut PgConnection,
         write: &Write,
-        mode: Mode,
     ) -> Result<(), Trouble> {
         let plan = self.plan(connection, write.sql).await?;
         plan.check(write.sql, &write.rows)?;
-        let count = write.rows.len() as u64;
-        if let (Some((text, answer)), Mode::Sets, true) = (&plan.many, mode, count > 1) {
-            let query = run(text, cells::columns(&plan.kinds, &write.rows)?);
-            let exact = match answer {
-                Answer::Inserted => query.execute(connection).await?.rows_affected() == count,
-                Answer::Changed | Answer::Rows => {
-                    let row = query.fetch_one(connection).await?;
-                    let numbers = cells::row(&row, 2)?;
-                    [numbers.int(0)?, numbers.int(1)?] == [count as i64; 2]
-                }
-            };
-            return if exact { Ok(()) } else { Err(Trouble::RowTwice) };
-        }
         for row in &write.rows {
             let arguments = cells::single(&plan.kinds, row)?;
             let done = run(&plan.single, arguments).execute(&mut *connection).await?;
@@ -251,7 +273,12 @@ impl PostgresStore {
         let (mut mode, mut in_the_way, mut lost) = (Mode::Sets, 0, 0);
         loop {
             match self.write_once(batch, mode).await {
-                Err((Trouble::RowTwice, _)) if mode == Mode::Sets => mode = Mode::RowByRow,
+                // Also what a check says of a row that two writes change, one after the other.
+                Err((Trouble::Inexact | Trouble::Told(StoreError::Broken(_)), _))
+                    if mode == Mode::Sets =>
+                {
+                    mode = Mode::RowByRow;
+                }
                 Err((Trouble::InTheWay(_), _)) if in_the_way < TRIES_IN_THE_WAY => in_the_way += 1,
                 Err((Trouble::Lost(_), false)) if lost < self.tries() => lost += 1,
                 done => return done.map_err(|(trouble, _)| trouble.into()),
@@ -277,7 +304,7 @@ impl PostgresStore {
         let limit = self.options.timeout;
         let done = done.unwrap_or_else(|| Err(Trouble::Lost(format!("no answer in {limit:?}"))));
         if let Err(Trouble::Lost(_)) = &done {
-            drop(connection.detach());
+            self.pool.lost(connection);
         }
         done
     }
@@ -311,10 +338,14 @@ fn at_place(e: StoreError, place: &str) -> StoreError {
 }
 
 impl PostgresStore {
-    async fn read_again(&self, reads: &[Read]) -> Result<Vec<Vec<Row>>, StoreError> {
+    async fn read_again(
+        &self,
+        reads: &[Read],
+        numbered: Numbered,
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
         for _ in 0..self.tries() {
             let mut connection = self.pool.acquire().await.map_err(Trouble::from)?;
-            let work = self.read_on(&mut connection, reads);
+            let work = self.read_on(&mut connection, reads, numbered);
             let done = timeout(self.clock.as_ref(), self.options.timeout, work).await;
             match self.finish(connection, done) {
                 Err(Trouble::Lost(_) | Trouble::InTheWay(_)) => {}
@@ -328,7 +359,15 @@ impl PostgresStore {
 #[async_trait]
 impl Store for PostgresStore {
     async fn read(&self, reads: &[Read]) -> Result<Vec<Vec<Row>>, StoreError> {
-        self.read_again(reads).await.map_err(|e| at_place(e, &self.place))
+        let together = match (reads, &self.together) {
+            ([read], Some(together)) => together.read(read).await,
+            _ => None,
+        };
+        let done = match together {
+            Some(done) => done.map(|rows| vec![rows]),
+            None => self.read_again(reads, Numbered::No).await,
+        };
+        done.map_err(|e| at_place(e, &self.place))
     }
 
     async fn write(&self, batch: Batch) -> Result<(), StoreError> {

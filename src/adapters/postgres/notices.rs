@@ -33,7 +33,7 @@ impl PostgresNotices {
                 if weak.strong_count() == 0 {
                     return;
                 }
-                if let Ok(mut listener) = PgListener::connect_with(&pool).await
+                if let Ok(mut listener) = PgListener::connect_with(pool.bare()).await
                     && listener.listen_all(Notice::ALL.iter().map(|of| channel(*of))).await.is_ok()
                 {
                     // What was told before we listened is not lost.
@@ -64,7 +64,7 @@ const fn channel(of: Notice) -> &'static str {
 impl Notices for PostgresNotices {
     async fn tell(&self, notice: Notice) {
         let notify = sqlx::query(AssertSqlSafe(format!("notify {}", channel(notice))));
-        if let Err(error) = notify.execute(&self.store.pool).await {
+        if let Err(error) = notify.execute(self.store.pool.bare()).await {
             tracing::debug!(%error, "nobody was told; they will look by themselves");
         }
     }

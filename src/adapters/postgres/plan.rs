@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, Statement as _, TypeInfo as _};
 
+use super::Numbered;
 use super::cells::{self, Kind};
 use super::errors::Trouble;
 use super::translate::{self, Answer, Many};
@@ -14,7 +15,10 @@ use crate::ports::store::{Row, StoreError};
 /// What is known of a statement once the server has seen it.
 pub(super) struct Plan {
     pub(super) single: Arc<str>,
-    pub(super) many: Option<(Arc<str>, Answer)>,
+    /// For many rows, if it is a query.
+    pub(super) rows: Option<Arc<str>>,
+    /// For many rows, if it is a write.
+    pub(super) write: Option<Many>,
     pub(super) kinds: Vec<Kind>,
     pub(super) columns: usize,
 }
@@ -30,8 +34,21 @@ impl Plan {
         }
     }
 
-    pub(super) fn rows(&self, rows: &[PgRow]) -> Result<Vec<Row>, Trouble> {
-        rows.iter().map(|row| cells::row(row, self.columns).map_err(Trouble::Told)).collect()
+    /// The types of the arrays that its form for many rows takes.
+    pub(super) fn types(&self) -> Vec<&'static str> {
+        self.kinds.iter().map(|kind| kind.name()).collect()
+    }
+
+    pub(super) fn answer(&self, rows: &[PgRow], numbered: Numbered) -> Result<Vec<Row>, Trouble> {
+        let row = |row: &PgRow| match numbered {
+            Numbered::No => cells::row(row, self.columns),
+            Numbered::Yes => {
+                let mut row = cells::row(row, self.columns + 2)?;
+                row.0.remove(self.columns);
+                Ok(row)
+            }
+        };
+        rows.iter().map(|one| row(one).map_err(Trouble::Told)).collect()
     }
 }
 
@@ -54,7 +71,13 @@ pub(super) async fn learn(
         Kind::of(info).ok_or_else(|| StoreError::Broken(unknown()))
     };
     let kinds = parameters.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
-    let many = text.many.map(|many: Many| (Arc::from(many.text(&names)), many.answer));
-    Ok(Plan { single, many, kinds, columns: statement.columns().len() })
+    let columns = statement.columns().len();
+    let mut plan = Plan { single, rows: None, write: None, kinds, columns };
+    match text.many {
+        Some(many) if many.answer == Answer::Rows => {
+            plan.rows = Some(many.text(&plan.types(), 1).into());
+        }
+        many => plan.write = many,
+    }
+    Ok(plan)
 }

@@ -1,104 +1,174 @@
-//! Group commit: small batches of one shape that come while others are being written go together, as one
-//! transaction. If they cannot, because one of them conflicts or two of them meet, each goes alone.
+//! What comes at the same time goes together: small batches of one shape as one transaction, runs of one
+//! query as one. What cannot, because two batches meet or one of them conflicts, goes alone.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::oneshot;
-use tokio::sync::{Mutex, mpsc};
+use futures::future::{BoxFuture, FutureExt};
 
 use super::errors::Trouble;
-use super::{Mode, PostgresStore};
+use super::{Mode, Numbered, PostgresStore};
 use crate::ports::Spawn;
-use crate::ports::store::{Batch, Expect, StoreError};
+use crate::ports::store::{Batch, Expect, Read, Row, StoreError, Value, Write};
 
-/// Transactions at a time: while these are on their way, what comes is collected.
-const AT_A_TIME: usize = 4;
-/// Batches of one transaction at most.
+/// Statements of one kind at a time: while these are on their way, what comes is collected.
+const AT_A_TIME: usize = 2;
+/// Jobs of one statement at most.
 const TOGETHER_MAX: usize = 64;
-/// Rows of a batch from which on it is worth a transaction of its own.
+/// Rows of a job from which on it is worth a statement of its own.
 const LARGE: usize = 32;
 
-/// What becomes of a batch that waits.
+/// The same statements in the same order: what may be written row by row of each in turn.
+type Shape = Vec<(&'static str, bool)>;
+
+/// Where batches and queries meet. Nobody waits here but those whose work it is.
 #[derive(Clone)]
-enum Outcome {
-    /// It was written with others, or its fate is unknown with theirs.
-    Done(Result<(), StoreError>),
-    /// Nothing was written.
-    Alone,
+pub(super) struct Together {
+    writes: Lanes<Shape, Writing>,
+    reads: Lanes<&'static str, Reading>,
 }
 
-struct Waiting {
+struct Writing {
     batch: Arc<Batch>,
-    told: oneshot::Sender<Outcome>,
+    /// None if it must be written alone, and nothing was.
+    told: oneshot::Sender<Option<Result<(), StoreError>>>,
 }
 
-/// The batches that wait: no more than there are tasks that wait for them.
-#[derive(Clone)]
-pub(super) struct Together(mpsc::UnboundedSender<Waiting>);
+struct Reading {
+    read: Read,
+    told: oneshot::Sender<Result<Vec<Row>, StoreError>>,
+}
 
 impl Together {
-    /// Starts writing for as long as anybody may hand something in.
-    pub(super) fn start(store: &PostgresStore, spawn: &dyn Spawn) -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..AT_A_TIME {
-            let (store, receiver) = (store.clone(), Arc::clone(&receiver));
-            spawn.spawn(Box::pin(async move {
-                loop {
-                    let mut taken = vec![];
-                    // In the statement of its own: the next one takes over while this one writes.
-                    if receiver.lock().await.recv_many(&mut taken, TOGETHER_MAX).await == 0 {
-                        return;
-                    }
-                    write_by_shape(&store, taken).await;
-                }
-            }));
+    /// For the work of `store`, which does each piece of it alone.
+    pub(super) fn new(store: &PostgresStore, spawn: &Arc<dyn Spawn>) -> Self {
+        let (writer, reader) = (store.clone(), store.clone());
+        Self {
+            writes: Lanes::new(spawn, move |group| {
+                let store = writer.clone();
+                async move { write(&store, group).await }.boxed()
+            }),
+            reads: Lanes::new(spawn, move |group| {
+                let store = reader.clone();
+                async move { read(&store, group).await }.boxed()
+            }),
         }
-        Self(sender)
     }
 
     /// Writes `batch` with others; none if it must be written alone.
     pub(super) async fn write(&self, batch: &Arc<Batch>) -> Option<Result<(), StoreError>> {
-        if batch.row_count() >= LARGE {
+        if batch.relaxed || batch.row_count() >= LARGE {
+            return None;
+        }
+        let shape = |write: &Write| (write.sql, write.expect == Expect::One);
+        let shape = batch.writes.iter().map(shape).collect();
+        let (told, answer) = oneshot::channel();
+        self.writes.hand_in(shape, Writing { batch: Arc::clone(batch), told });
+        answer.await.unwrap_or_else(|_| Some(Err(nobody_knows())))
+    }
+
+    /// Reads with others; none if it must be read alone.
+    pub(super) async fn read(&self, read: &Read) -> Option<Result<Vec<Row>, StoreError>> {
+        let has_parameters = read.rows.first().is_some_and(|row| !row.is_empty());
+        if !has_parameters || read.rows.len() >= LARGE {
             return None;
         }
         let (told, answer) = oneshot::channel();
-        self.0.send(Waiting { batch: Arc::clone(batch), told }).ok()?;
-        match answer.await {
-            Ok(Outcome::Done(done)) => Some(done),
-            Ok(Outcome::Alone) => None,
-            Err(_) => {
-                Some(Err(StoreError::Unavailable("the process ends; nobody knows more".into())))
+        self.reads.hand_in(read.sql, Reading { read: read.clone(), told });
+        Some(answer.await.unwrap_or_else(|_| Err(nobody_knows())))
+    }
+}
+
+fn nobody_knows() -> StoreError {
+    StoreError::Unavailable("the process ends; nobody knows more".into())
+}
+
+/// Work of one kind that comes while other work of that kind is under way waits, and is done together.
+struct Lanes<K, J> {
+    open: Arc<Mutex<BTreeMap<K, Lane<J>>>>,
+    spawn: Arc<dyn Spawn>,
+    perform: Arc<dyn Fn(Vec<J>) -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl<K, J> Clone for Lanes<K, J> {
+    fn clone(&self) -> Self {
+        let (open, spawn) = (Arc::clone(&self.open), Arc::clone(&self.spawn));
+        Self { open, spawn, perform: Arc::clone(&self.perform) }
+    }
+}
+
+struct Lane<J> {
+    running: usize,
+    waiting: VecDeque<J>,
+}
+
+impl<K: Ord + Clone + Send + 'static, J: Send + 'static> Lanes<K, J> {
+    fn new(
+        spawn: &Arc<dyn Spawn>,
+        perform: impl Fn(Vec<J>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Self {
+        let (open, spawn) = (Arc::default(), Arc::clone(spawn));
+        Self { open, spawn, perform: Arc::new(perform) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<K, Lane<J>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hand_in(&self, kind: K, job: J) {
+        let mut lanes = self.lock();
+        let fresh = || Lane { running: 0, waiting: VecDeque::new() };
+        let lane = lanes.entry(kind.clone()).or_insert_with(fresh);
+        lane.waiting.push_back(job);
+        if lane.running == AT_A_TIME {
+            return;
+        }
+        lane.running += 1;
+        drop(lanes);
+        let ours = self.clone();
+        self.spawn.spawn(Box::pin(async move {
+            while let Some(group) = ours.next(&kind) {
+                // Whoever handed in what panics learns that nobody knows; the lane goes on.
+                let _ = AssertUnwindSafe((ours.perform)(group)).catch_unwind().await;
             }
+        }));
+    }
+
+    /// What waits in a lane; if nothing does, whoever asks runs in it no more.
+    fn next(&self, kind: &K) -> Option<Vec<J>> {
+        let mut lanes = self.lock();
+        let lane = lanes.get_mut(kind)?;
+        let count = lane.waiting.len().min(TOGETHER_MAX);
+        if count > 0 {
+            return Some(lane.waiting.drain(..count).collect());
         }
-    }
-}
-
-/// The same statements in the same order: what may be written row by row of each in turn.
-fn shape(batch: &Batch) -> Vec<(&'static str, bool)> {
-    batch.writes.iter().map(|write| (write.sql, write.expect == Expect::One)).collect()
-}
-
-async fn write_by_shape(store: &PostgresStore, taken: Vec<Waiting>) {
-    let mut shapes: BTreeMap<_, Vec<Waiting>> = BTreeMap::new();
-    for waiting in taken {
-        shapes.entry(shape(&waiting.batch)).or_default().push(waiting);
-    }
-    for group in shapes.into_values() {
-        let outcome = match group.as_slice() {
-            [one] => Outcome::Done(store.write_alone(&one.batch).await),
-            group => write_together(store, group).await,
-        };
-        for waiting in group {
-            let _ = waiting.told.send(outcome.clone());
+        lane.running -= 1;
+        if lane.running == 0 {
+            lanes.remove(kind);
         }
+        None
     }
 }
 
-async fn write_together(store: &PostgresStore, group: &[Waiting]) -> Outcome {
+async fn write(store: &PostgresStore, group: Vec<Writing>) {
+    let outcome = match group.as_slice() {
+        [one] => Some(store.write_alone(&one.batch).await),
+        group => write_together(store, group).await,
+    };
+    for writing in group {
+        let _ = writing.told.send(outcome.clone());
+    }
+}
+
+/// None if nothing was written.
+async fn write_together(
+    store: &PostgresStore,
+    group: &[Writing],
+) -> Option<Result<(), StoreError>> {
     let mut all = Batch::default();
-    for write in group.iter().flat_map(|waiting| &waiting.batch.writes) {
+    for write in group.iter().flat_map(|writing| &writing.batch.writes) {
         for row in &write.rows {
             match write.expect {
                 Expect::One => all.one(write.sql, row.clone()),
@@ -107,8 +177,39 @@ async fn write_together(store: &PostgresStore, group: &[Waiting]) -> Outcome {
         }
     }
     match store.write_once(&all, Mode::Sets).await {
-        Ok(()) => Outcome::Done(Ok(())),
-        Err((Trouble::Lost(text), true)) => Outcome::Done(Err(StoreError::Unavailable(text))),
-        Err(_) => Outcome::Alone,
+        Ok(()) => Some(Ok(())),
+        Err((Trouble::Lost(text), true)) => Some(Err(StoreError::Unavailable(text))),
+        Err(_) => None,
     }
+}
+
+async fn read(store: &PostgresStore, group: Vec<Reading>) {
+    let together = if group.len() > 1 { read_together(store, &group).await } else { None };
+    let Some(results) = together else {
+        for Reading { read, told } in group {
+            let results = store.read_again(&[read], Numbered::No).await;
+            let _ = told.send(results.map(|mut results| results.pop().unwrap_or_default()));
+        }
+        return;
+    };
+    for (reading, rows) in group.into_iter().zip(results) {
+        let _ = reading.told.send(Ok(rows));
+    }
+}
+
+/// The rows of each; none if they must be read alone.
+async fn read_together(store: &PostgresStore, group: &[Reading]) -> Option<Vec<Vec<Row>>> {
+    let runs = group.iter().flat_map(|reading| reading.read.rows.iter().cloned());
+    let all = Read::each(group[0].read.sql, runs);
+    let found = store.read_again(&[all], Numbered::Yes).await.ok()?.pop()?;
+    let whose = group.iter().enumerate();
+    let whose: Vec<usize> =
+        whose.flat_map(|(n, reading)| reading.read.rows.iter().map(move |_| n)).collect();
+    let mut results = vec![vec![]; group.len()];
+    for mut row in found {
+        let Some(Value::Int(run)) = row.0.pop() else { return None };
+        let whose = whose.get(usize::try_from(run).ok()?.checked_sub(1)?)?;
+        results[*whose].push(row);
+    }
+    Some(results)
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::model::Cart;
@@ -15,6 +16,8 @@ use crate::ports::{Cache, CacheError};
 
 /// How often a copy is tried against others that write it at the same time.
 const TRIES: usize = 8;
+/// Copies written at the same time.
+const AT_A_TIME: usize = 64;
 /// Users remembered whose copies are behind: more than change carts in any outage, and a few MB.
 const BEHIND_MAX: usize = 100_000;
 
@@ -119,6 +122,13 @@ impl Copies {
                 }
                 false
             }
+        }
+    }
+
+    /// The same for many carts, some of them at a time.
+    pub(super) async fn refresh_all(&self, carts: &[Cart], now: Timestamp) {
+        for some in carts.chunks(AT_A_TIME) {
+            join_all(some.iter().map(|cart| self.refresh(cart, now))).await;
         }
     }
 

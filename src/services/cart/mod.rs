@@ -357,10 +357,9 @@ impl Service for Carts {
         if !prices.is_empty() {
             self.take_prices(unit, &prices).await?;
         }
-        for user in users {
-            let cart = store::load(&self.desk, user, unit.now).await?;
-            self.refresh_copy(&cart).await;
-        }
+        let carts = store::load_all(&self.desk, &users, unit.now).await?;
+        let now = self.desk.clock.now();
+        self.copies.refresh_all(&carts, now).await;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The cart service's SQL.
 
+use std::collections::BTreeSet;
+
 use super::model::{Cart, PriceTag};
 use crate::domain::{Email, Money, OrderId, Phone, ProductId, Timestamp, UserId};
 use crate::events::cart::CheckoutInitiated;
@@ -44,6 +46,21 @@ const UPSERT_TAG: &str = "insert into cart_products (product_id, name, price_min
 pub(super) async fn load(desk: &Desk, user: &UserId, now: Timestamp) -> Result<Cart, StoreError> {
     let rows = desk.query(SELECT_CART, values![user, now]).await?;
     rows.first().map_or_else(|| Ok(Cart::untouched(user.clone(), now)), cart)
+}
+
+/// The carts of all of them, untouched where there is none.
+pub(super) async fn load_all(
+    desk: &Desk,
+    users: &BTreeSet<&UserId>,
+    now: Timestamp,
+) -> Result<Vec<Cart>, StoreError> {
+    let read = Read::each(SELECT_CART, users.iter().map(|user| values![*user, now]));
+    let rows = desk.read(&[read]).await?.concat();
+    let mut carts = rows.iter().map(cart).collect::<Result<Vec<_>, _>>()?;
+    let there: BTreeSet<UserId> = carts.iter().map(|cart| cart.user_id.clone()).collect();
+    let none = users.iter().filter(|user| !there.contains(**user));
+    carts.extend(none.map(|user| Cart::untouched((*user).clone(), now)));
+    Ok(carts)
 }
 
 fn cart(row: &Row) -> Result<Cart, StoreError> {

@@ -29,7 +29,7 @@ fn a_deadlock_of_two_writers_ends_with_both_done() {
                 write(ADD_LATER, values![gate, 1i64]),
                 write(ADD_LAST, values![last, 1i64]),
             ];
-            env.spawn(async move { store.write(Batch { writes }).await })
+            env.spawn(async move { store.write(Batch { writes, ..Batch::default() }).await })
         };
         let one = writer("ann", "gate 1", "bob");
         let other = writer("bob", "gate 2", "ann");
@@ -55,6 +55,7 @@ fn a_lock_that_is_not_given_in_time_is_told_of_and_comes_later() {
         blocker.run("begin; lock table accounts in access exclusive mode").await;
         let batch = || Batch {
             writes: vec![write(ADD, values!["ann", 1i64]), write(ADD_LATER, values!["bob", 1i64])],
+            ..Batch::default()
         };
         let (begun, waits) = (env.clock.elapsed(), [batch(), one(ADD, values!["ann", 5i64])]);
         for batch in waits {

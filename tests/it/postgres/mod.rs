@@ -107,5 +107,5 @@ fn write(sql: &'static str, row: Vec<Value>) -> Write {
 }
 
 fn one(sql: &'static str, row: Vec<Value>) -> Batch {
-    Batch { writes: vec![write(sql, row)] }
+    Batch { writes: vec![write(sql, row)], ..Batch::default() }
 }

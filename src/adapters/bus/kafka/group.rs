@@ -98,6 +98,8 @@ impl Member {
             .set("session.timeout.ms", session.to_string())
             .set("heartbeat.interval.ms", (session / 12).max(100).to_string())
             .set("queued.min.messages", AHEAD)
+            // A partition of which that many wait is looked at again after this, not after a second.
+            .set("fetch.queue.backoff.ms", "10")
             .set("fetch.message.max.bytes", "1048576");
         if let Some(instance) = &options.instance {
             config.set("group.instance.id", format!("{instance}.{group}"));

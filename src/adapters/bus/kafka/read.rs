@@ -68,7 +68,8 @@ fn take(shared: &Shared, place: &(String, i32, u64)) -> Result<Reader, BusError>
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "100")
-        .set("queued.min.messages", "1000");
+        .set("queued.min.messages", "1000")
+        .set("fetch.queue.backoff.ms", "10");
     Ok(Reader { consumer: client::create(&config, Watched::default())?, next: None })
 }
 

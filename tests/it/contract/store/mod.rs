@@ -36,6 +36,7 @@ suite! {
         every_value_comes_back_as_it_was,
         rows_of_parameters_are_run_one_after_the_other,
         a_big_batch_is_one_batch,
+        a_relaxed_batch_is_seen_like_any_other,
         an_empty_batch_is_nothing,
         what_is_durable_is_there_after_a_restart,
         room_is_more_than_nothing,
@@ -105,7 +106,7 @@ impl Rig {
                 postgres::PostgresStore::connect(options, POSTGRES, true, Arc::clone(&clock));
             let connect = || tokio::runtime::Handle::current().block_on(connect);
             let store = tokio::task::block_in_place(connect).unwrap();
-            Arc::new(store.with_group_commit(spawn.as_ref())) as Arc<dyn Store>
+            Arc::new(store.with_grouping(&spawn)) as Arc<dyn Store>
         };
         Self { store: open(), env, open: Box::new(open) }
     }
@@ -139,11 +140,11 @@ async fn balance(store: &dyn Store, name: &str) -> i64 {
 }
 
 fn one(sql: &'static str, row: Vec<Value>) -> Batch {
-    Batch { writes: vec![Write { sql, rows: vec![row], expect: Expect::One }] }
+    Batch { writes: vec![Write { sql, rows: vec![row], expect: Expect::One }], ..Batch::default() }
 }
 
 fn any(sql: &'static str, row: Vec<Value>) -> Batch {
-    Batch { writes: vec![Write { sql, rows: vec![row], expect: Expect::Any }] }
+    Batch { writes: vec![Write { sql, rows: vec![row], expect: Expect::Any }], ..Batch::default() }
 }
 
 fn is_conflict(outcome: &Result<(), StoreError>) -> bool {
@@ -172,13 +173,16 @@ async fn a_conflict_anywhere_undoes_the_whole_batch(rig: Rig) {
     let good = || one(OPEN, values!["bob", 1i64]).writes.remove(0);
     let bad = || one(SET_IF, values!["ann", 4i64, 0i64]).writes.remove(0);
     for writes in [vec![good(), bad()], vec![bad(), good()], vec![good(), bad(), good()]] {
-        let outcome = rig.write(Batch { writes }).await;
+        let outcome = rig.write(Batch { writes, ..Batch::default() }).await;
         assert!(is_conflict(&outcome), "{outcome:?}");
         assert_eq!(rig.accounts().await, [("ann".to_owned(), 5)]);
     }
     let rows = vec![values!["bob", 1i64], values!["cat", 1i64], values!["bob", 2i64]];
     let writes = vec![Write { sql: OPEN, rows, expect: Expect::One }];
-    assert!(is_conflict(&rig.write(Batch { writes }).await), "in one of many runs");
+    assert!(
+        is_conflict(&rig.write(Batch { writes, ..Batch::default() }).await),
+        "in one of many runs"
+    );
     assert_eq!(rig.accounts().await, [("ann".to_owned(), 5)]);
 }
 
@@ -242,7 +246,7 @@ async fn what_can_never_work_is_not_a_conflict(rig: Rig) {
     for batch in hopeless {
         let mut writes = one(OPEN, values!["bob", 1i64]).writes;
         writes.extend(batch.writes.clone());
-        let error = rig.write(Batch { writes }).await.unwrap_err();
+        let error = rig.write(Batch { writes, ..Batch::default() }).await.unwrap_err();
         assert!(matches!(error, StoreError::Broken(_)), "{batch:?}: {error}");
         assert!(!error.is_transient());
         assert_eq!(rig.accounts().await, [("ann".to_owned(), 1)], "nothing was written");
@@ -347,10 +351,21 @@ async fn a_big_batch_is_one_batch(rig: Rig) {
     assert_eq!((accounts.len(), accounts[4_999].clone()), (5_000, ("n4999".to_owned(), 4_999)));
 }
 
+async fn a_relaxed_batch_is_seen_like_any_other(rig: Rig) {
+    rig.open_account("ann", 1).await;
+    let relaxed = |batch| Batch { relaxed: true, ..batch };
+    rig.write(relaxed(one(ADD, values!["ann", 1i64]))).await.unwrap();
+    assert_eq!(rig.balance("ann").await, 2);
+    let mut half = one(ADD, values!["ann", 1i64]);
+    half.one(SET_IF, values!["nobody", 1i64, 2i64]);
+    assert!(is_conflict(&rig.write(relaxed(half)).await));
+    assert_eq!(rig.balance("ann").await, 2);
+}
+
 async fn an_empty_batch_is_nothing(rig: Rig) {
     rig.write(Batch::default()).await.unwrap();
     let none = Write { sql: OPEN, rows: vec![], expect: Expect::One };
-    rig.write(Batch { writes: vec![none] }).await.unwrap();
+    rig.write(Batch { writes: vec![none], ..Batch::default() }).await.unwrap();
     assert_eq!(rig.accounts().await, []);
 }
 
