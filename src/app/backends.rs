@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use super::config::servers::{KafkaSettings, PostgresSettings};
 use super::embedded::Environment;
 use super::ports::Others;
@@ -14,7 +16,9 @@ use crate::adapters::mail::{BadAddress, HttpInbox, SmsByMail, SmtpMailer, Webhoo
 use crate::adapters::postgres::{PostgresNotices, PostgresOptions, PostgresStore, Schema};
 use crate::adapters::redis::{RedisCache, RedisHolds, RedisLink};
 use crate::domain::Secret;
+use crate::ports::store::query;
 use crate::ports::{BusError, Clock, Mailbox, Mailer, Sms, StoreError};
+use crate::runtime::servers::{Need, Server};
 
 /// A server that cannot be used as it is: what, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,29 +79,60 @@ impl Backends {
         let own_log = settings.kafka.bootstrap.is_empty();
         let own_store = settings.postgres.url.is_empty();
         if !own_log {
-            ports.bus = Arc::new(kafka(settings, Arc::clone(&ports.clock)).await?);
+            let bus = kafka(settings, Arc::clone(&ports.clock)).await?;
+            ports.bus = Arc::new(bus.clone());
+            let kafka = server("kafka", Need::Must, &bus, |bus| {
+                Box::pin(async move { bus.answers().await.map_err(|e| e.to_string()) })
+            });
+            ports.servers.push((kafka, &[]));
         }
         if !own_store {
             let store = postgres(settings, true, Arc::clone(&ports.clock)).await?;
             let store = store.with_grouping(&ports.spawn);
             let notices = PostgresNotices::start(&store, ports.spawn.as_ref());
             ports.others = Some(Others { instance: instance(settings), notices });
+            let postgres = server("postgres", Need::Must, &store, |store| {
+                Box::pin(async move {
+                    let one = query(&store, "select 1", vec![]).await;
+                    one.map(drop).map_err(|e| e.to_string())
+                })
+            });
+            ports.servers.push((postgres, &[]));
             ports.store = Arc::new(store);
         }
         if !settings.redis.url.is_empty() {
             let link = redis(settings, Arc::clone(&ports.clock)).await?;
+            let redis = server("redis", Need::Helps, &link, |link| {
+                Box::pin(async move { link.ping().await.map_err(|e| e.to_string()) })
+            });
+            ports.servers.push((redis, &[Role::Gateway, Role::Cart, Role::Inventory]));
             let dice = ports.randomness.stream("redis");
             ports.cache = Arc::new(RedisCache::new(link.clone()));
             ports.holds = Arc::new(RedisHolds::new(link, dice));
         }
         if !settings.gateway.url.is_empty() {
             let clock = Arc::clone(&ports.clock);
-            ports.gateway = Arc::new(gateway(settings, clock)?);
+            let gateway = Arc::new(gateway(settings, clock)?);
+            let provider = server("provider", Need::Helps, &gateway, |gateway| {
+                Box::pin(async move { gateway.answers().await.map_err(|e| e.to_string()) })
+            });
+            ports.servers.push((provider, &[Role::Payment]));
+            ports.gateway = gateway;
         }
         mail(settings, &mut ports)?;
         ports.one_journal = own_log && own_store;
         Ok(Self { ports, embedded, own_log })
     }
+}
+
+fn server<T: Clone + Send + Sync + 'static>(
+    name: &'static str,
+    need: Need,
+    of: &T,
+    ask: fn(T) -> BoxFuture<'static, Result<(), String>>,
+) -> Server {
+    let of = of.clone();
+    Server { name, need, ask: Arc::new(move || ask(of.clone())) }
 }
 
 async fn redis(settings: &Settings, clock: Arc<dyn Clock>) -> Result<RedisLink, NotUsable> {
@@ -126,7 +161,12 @@ fn mail(settings: &Settings, ports: &mut Ports) -> Result<(), NotUsable> {
     }
     if !smtp.url.is_empty() {
         let mailer = SmtpMailer::new(&smtp.url, &smtp.from, clock()).map_err(wrong)?;
-        let mailer = Arc::new(mailer) as Arc<dyn Mailer>;
+        let mailer = Arc::new(mailer);
+        let server = server("smtp", Need::Helps, &mailer, |mailer| {
+            Box::pin(async move { mailer.answers().await.map_err(|e| e.to_string()) })
+        });
+        ports.servers.push((server, &[Role::Notification]));
+        let mailer = mailer as Arc<dyn Mailer>;
         sms.get_or_insert_with(|| Arc::new(SmsByMail::new(Arc::clone(&mailer))));
         ports.mailbox = inbox(settings, clock())?;
         ports.mailer = mailer;

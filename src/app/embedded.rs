@@ -104,6 +104,7 @@ impl Embedded {
             bus: Arc::new(log.clone()),
             store: Arc::new(SqliteStore::new(Arc::clone(&journal))),
             one_journal: true,
+            servers: vec![],
             others: None,
             cache: Arc::new(MemoryCache::new(Arc::clone(&clock))),
             holds: Arc::new(MemoryHolds::default()),

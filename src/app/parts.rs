@@ -5,11 +5,13 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Shop;
+use super::roles::Role;
 use crate::ports::Signal;
 use crate::runtime::effects::EffectRunner;
 use crate::runtime::janitor::Janitor;
 use crate::runtime::outbox::Relay;
 use crate::runtime::pressure::PressureGauge;
+use crate::runtime::servers::{Server, watch};
 use crate::runtime::sweeper;
 use crate::runtime::worker::{Worker, WorkerDeps};
 use crate::services::{Effects, Service, ServiceName};
@@ -127,6 +129,24 @@ impl Shop {
         self.supervisor.run("pressure-gauge", move || {
             let (gauge, stop) = (Arc::clone(&gauge), stop.clone());
             async move { gauge.run(&stop).await }
+        });
+    }
+
+    /// Asks the servers that this process works with whether they answer.
+    pub(super) fn start_watch(&self) {
+        let ours =
+            |roles: &[Role]| roles.is_empty() || roles.iter().any(|role| self.roles.has(*role));
+        let all = self.ports.servers.iter().filter(|(_, roles)| ours(roles));
+        let servers: Arc<[Server]> = all.map(|(server, _)| server.clone()).collect();
+        if servers.is_empty() {
+            return;
+        }
+        let (clock, health, stop) =
+            (Arc::clone(&self.ports.clock), self.health.clone(), self.stop.clone());
+        self.supervisor.run("servers", move || {
+            let (servers, clock) = (Arc::clone(&servers), Arc::clone(&clock));
+            let (health, stop) = (health.clone(), stop.clone());
+            async move { watch(&servers, clock.as_ref(), &health, &stop).await }
         });
     }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::roles::Role;
 use crate::domain::Timestamp;
 use crate::ports::store::{Batch, StoreError};
 use crate::ports::{
     Cache, Clock, EventBus, Gateway, Holds, Mailbox, Mailer, Notices, Randomness, Sms, Spawn, Store,
 };
 use crate::runtime::Tracer;
+use crate::runtime::servers::Server;
 use crate::runtime::trace::Traced;
 use crate::values;
 
@@ -50,6 +52,8 @@ pub struct Ports {
     pub randomness: Randomness,
     /// Tasks.
     pub spawn: Arc<dyn Spawn>,
+    /// The servers behind them, and whose work each is for; empty: everybody's.
+    pub servers: Vec<(Server, &'static [Role])>,
     /// Who is told of the way of orders; off unless somebody asks for it.
     pub tracer: Tracer,
 }

@@ -242,6 +242,7 @@ impl Shop {
         if self.roles.run(ServiceName::Notification) {
             self.start_effects("notification-effects", &self.services.notifications);
         }
+        self.start_watch();
         self.start_pressure_gauge();
         self.start_janitor();
         relay.give(); // for what the last run left in the outbox
@@ -299,12 +300,11 @@ impl Shop {
         )
         .traced(self.ports.tracer.clone(), Belongs::ToOrder);
         let api = api.merge(probes::health_route(listener.to_string()));
+        let api = api.merge(probes::routes(self.health.clone(), Arc::clone(&self.meters)));
         if listener != Listener::Gateway {
             return layers::wrap(api.split_for_parts().0, &deps);
         }
-        let probes = probes::routes(self.health.clone(), Arc::clone(&self.meters));
-        let all =
-            OpenApiRouter::with_openapi(openapi::document()).merge(api).merge(probes).merge(extra);
+        let all = OpenApiRouter::with_openapi(openapi::document()).merge(api).merge(extra);
         layers::wrap(openapi::publish(all), &deps)
     }
 

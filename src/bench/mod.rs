@@ -5,6 +5,7 @@ pub mod floor;
 pub mod ground;
 pub mod growth;
 pub mod process;
+pub mod roles;
 pub mod saga;
 
 use std::sync::Arc;
@@ -42,13 +43,18 @@ closed_set! {
         Idle = "idle",
         /// How long a shop with a million events takes to be ready.
         Start = "start",
+        /// One order through six processes on real servers.
+        Roles = "roles",
+        /// The same six, all killed at once, until orders go through as before.
+        Recovery = "recovery",
     }
 }
 
 impl Bench {
-    /// Those that are run when none is named: all that take a minute or two.
+    /// Those that are run when none is named: all that need no servers and take a minute or two.
     pub fn usual() -> impl Iterator<Item = Self> {
-        Self::ALL.iter().copied().filter(|bench| *bench != Self::Growth)
+        let unusual = [Self::Growth, Self::Roles, Self::Recovery];
+        Self::ALL.iter().copied().filter(move |bench| !unusual.contains(bench))
     }
 }
 
@@ -166,6 +172,8 @@ pub async fn run(bench: Bench, settings: &Settings, options: &Options) -> anyhow
         Bench::Virtual => process::virtual_hour()?,
         Bench::Idle => process::idle()?,
         Bench::Start => process::start(settings, options.events).await?,
+        Bench::Roles => roles::order(settings).await?,
+        Bench::Recovery => roles::recovery(settings).await?,
     })
 }
 

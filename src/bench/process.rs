@@ -23,7 +23,8 @@ const IDLE_FOR: Duration = Duration::from_secs(20);
 /// A shop comes to rest within this after its start.
 const REST_AFTER: Duration = Duration::from_secs(3);
 
-fn ecom() -> anyhow::Result<Command> {
+/// This program.
+pub(super) fn ecom() -> anyhow::Result<Command> {
     Ok(Command::new(std::env::current_exe().context("where is this program?")?))
 }
 

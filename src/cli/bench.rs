@@ -10,8 +10,9 @@ use crate::bench::{self, Bench, Measured, Options};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// What to measure: floor, saga, http, latency, burst, bus, growth, simulate, virtual, idle, start.
-    /// Without any, everything but growth, which takes a while.
+    /// What to measure: floor, saga, http, latency, burst, bus, growth, simulate, virtual, idle, start,
+    /// roles, recovery. Without any, everything but growth, which takes a while, and roles and recovery,
+    /// which need real servers.
     #[arg(value_name = "BENCH", value_parser = bench_of)]
     benches: Vec<Bench>,
     /// How long orders are placed, in seconds.

@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::servers::Need;
+
 /// How a part is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PartHealth {
     /// Whether it does its work.
     pub up: bool,
+    /// Whether the process can do without it.
+    pub optional: bool,
     /// Why not, or what it last recovered from.
     pub note: Option<String>,
     /// How often it was started again after a failure.
@@ -30,6 +34,11 @@ impl Health {
     /// `part` does its work.
     pub fn up(&self, part: &str) {
         self.lock().entry(part.to_owned()).or_default().up = true;
+    }
+
+    /// What becomes of the process without `part`.
+    pub fn needs(&self, part: &str, need: Need) {
+        self.lock().entry(part.to_owned()).or_default().optional = need == Need::Helps;
     }
 
     /// `part` does not, because of `note`.
@@ -53,8 +62,8 @@ impl Health {
         self.lock().clone()
     }
 
-    /// Whether every part does its work.
+    /// Whether every part that must does its work.
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(|part| part.up)
+        self.lock().values().all(|part| part.up || part.optional)
     }
 }

@@ -26,7 +26,8 @@ const INBOX_DELETE: &str = "delete from processed_events where consumer = ?1 and
   order by event_id limit ?4)";
 const KEYS_COUNT: &str =
     "select count(*) from (select 1 from idempotency_keys where expires_at <= ?1 limit ?2) as old";
-const KEYS_DELETE: &str = "delete from idempotency_keys where (service, scope, key) in
+// Also outside of the subquery: what was revived while the deletion waited for it is not expired.
+const KEYS_DELETE: &str = "delete from idempotency_keys where expires_at <= ?1 and (service, scope, key) in
  (select service, scope, key from idempotency_keys where expires_at <= ?1 order by expires_at limit ?2)";
 
 /// Removes old rows of one store.

@@ -8,6 +8,7 @@ pub mod members;
 pub mod meters;
 pub mod outbox;
 pub mod pressure;
+pub mod servers;
 pub mod stop;
 pub mod supervisor;
 pub mod sweeper;

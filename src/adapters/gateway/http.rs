@@ -32,6 +32,17 @@ impl HttpGateway {
         Ok(Self { wire: Wire::new(url, secret, request_timeout, clock)? })
     }
 
+    /// Whether anybody answers there, whatever they say.
+    pub async fn answers(&self) -> Result<(), GatewayError> {
+        let ask = Ask { method: "GET", path: "/", ..Ask::default() };
+        match self.wire.exchange(&ask).await {
+            Ok(_) => Ok(()),
+            Err(Trouble::NotSent(text) | Trouble::Lost(text)) => {
+                Err(GatewayError::Unavailable(format!("{}: {text}", self.wire.base())))
+            }
+        }
+    }
+
     /// How the provider behaves, if it is a simulated one; with `set`, from now on.
     pub async fn dials(&self, set: Option<&GatewayDials>) -> Result<GatewayDials, GatewayError> {
         let method = if set.is_some() { "PUT" } else { "GET" };

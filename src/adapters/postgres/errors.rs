@@ -15,6 +15,8 @@ pub(super) enum Trouble {
     InTheWay(String),
     /// The connection is gone. Nothing was done, unless the statement was a commit.
     Lost(String),
+    /// The connection is of no use, and the server says that nothing was done.
+    Useless(String),
     /// Not every row of parameters changed exactly one row: they must be run one by one, which decides.
     Inexact,
     /// For the caller.
@@ -50,8 +52,10 @@ impl From<Error> for Trouble {
             "21000" | "22012" => Self::Inexact,
             "40001" | "40P01" => Self::InTheWay(text),
             "53100" => Self::Told(StoreError::Full(text)),
-            // Shutting down, starting up, a standby by now, cut off while idle.
-            "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03" => Self::Lost(text),
+            // Starting up, a standby by now, cut off while idle.
+            "57P03" | "57P05" | "25006" | "25P03" => Self::Useless(text),
+            // Shutting down, perhaps in the middle of a commit.
+            "57P01" | "57P02" => Self::Lost(text),
             "42501" => Self::Told(StoreError::Unavailable(format!("{text}; {NO_RIGHT}"))),
             "3F000" => Self::Told(StoreError::Unavailable(format!("{text}; {NO_SCHEMA}"))),
             // No such login or database, time-outs of a lock or a statement.
@@ -69,7 +73,7 @@ impl From<Trouble> for StoreError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::InTheWay(text) => Self::Conflict(text),
-            Trouble::Lost(text) => Self::Unavailable(text),
+            Trouble::Lost(text) | Trouble::Useless(text) => Self::Unavailable(text),
             Trouble::Inexact => Self::Broken("a row was changed twice, or not at all".into()),
             Trouble::Told(e) => e,
         }

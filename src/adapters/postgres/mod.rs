@@ -12,6 +12,7 @@ mod notices;
 mod own_schema;
 mod plan;
 mod pool;
+mod reading;
 mod together;
 mod translate;
 mod url;
@@ -34,6 +35,7 @@ pub use notices::PostgresNotices;
 pub use own_schema::OwnSchema;
 use plan::Plan;
 use pool::Pool;
+use reading::Numbered;
 use together::Together;
 
 /// How often a batch is tried again at once when others were in its way.
@@ -75,13 +77,6 @@ pub struct PostgresStore {
 enum Mode {
     Sets,
     RowByRow,
-}
-
-/// Whether rows come with the number of the run that found them, behind the last column.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Numbered {
-    No,
-    Yes,
 }
 
 impl PostgresStore {
@@ -137,54 +132,6 @@ impl PostgresStore {
         let mut plans = self.plans.write().unwrap_or_else(PoisonError::into_inner);
         plans.insert(sql, Arc::clone(&plan));
         Ok(plan)
-    }
-
-    async fn read_on(
-        &self,
-        connection: &mut PgConnection,
-        reads: &[Read],
-        numbered: Numbered,
-    ) -> Result<Vec<Vec<Row>>, Trouble> {
-        let Some((last, before)) = reads.split_last() else { return Ok(vec![]) };
-        if before.is_empty() {
-            return Ok(vec![self.rows_of(connection, last, numbered).await?]);
-        }
-        let begin = "begin isolation level repeatable read, read only";
-        let mut tx = connection.begin_with(begin).await?;
-        let mut results = vec![];
-        for read in reads {
-            results.push(self.rows_of(&mut tx, read, numbered).await?);
-        }
-        tx.commit().await?;
-        Ok(results)
-    }
-
-    async fn rows_of(
-        &self,
-        connection: &mut PgConnection,
-        read: &Read,
-        numbered: Numbered,
-    ) -> Result<Vec<Row>, Trouble> {
-        if read.rows.is_empty() {
-            return Ok(vec![]);
-        }
-        let plan = self.plan(connection, read.sql).await?;
-        plan.check(read.sql, &read.rows)?;
-        if let (Some(text), true) = (&plan.rows, read.rows.len() > 1) {
-            let arguments = cells::columns([(&plan.kinds[..], &read.rows[..])])?;
-            let rows = run(text, arguments).fetch_all(connection).await?;
-            return plan.answer(&rows, numbered);
-        }
-        if numbered == Numbered::Yes {
-            return Err(StoreError::Broken("its runs cannot be told apart".into()).into());
-        }
-        let mut all = vec![];
-        for row in &read.rows {
-            let arguments = cells::single(&plan.kinds, row)?;
-            let rows = run(&plan.single, arguments).fetch_all(&mut *connection).await?;
-            all.extend(plan.answer(&rows, Numbered::No)?);
-        }
-        Ok(all)
     }
 
     /// Applies `batch`; `committing` is set from where on its outcome is unknown if the connection goes.
@@ -280,7 +227,11 @@ impl PostgresStore {
                     mode = Mode::RowByRow;
                 }
                 Err((Trouble::InTheWay(_), _)) if in_the_way < TRIES_IN_THE_WAY => in_the_way += 1,
-                Err((Trouble::Lost(_), false)) if lost < self.tries() => lost += 1,
+                Err((Trouble::Useless(_), _) | (Trouble::Lost(_), false))
+                    if lost < self.tries() =>
+                {
+                    lost += 1;
+                }
                 done => return done.map_err(|(trouble, _)| trouble.into()),
             }
         }
@@ -291,7 +242,7 @@ impl PostgresStore {
         let mut connection = self.pool.acquire().await.map_err(|e| (Trouble::from(e), false))?;
         let mut committing = false;
         let work = self.write_on(&mut connection, batch, mode, &mut committing);
-        let done = timeout(self.clock.as_ref(), self.options.timeout, work).await;
+        let done = timeout(self.clock.as_ref(), self.patience(), work).await;
         self.finish(connection, done).map_err(|trouble| (trouble, committing))
     }
 
@@ -301,12 +252,18 @@ impl PostgresStore {
         connection: sqlx::pool::PoolConnection<Postgres>,
         done: Option<Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
-        let limit = self.options.timeout;
+        let limit = self.patience();
         let done = done.unwrap_or_else(|| Err(Trouble::Lost(format!("no answer in {limit:?}"))));
-        if let Err(Trouble::Lost(_)) = &done {
+        if let Err(Trouble::Lost(_) | Trouble::Useless(_)) = &done {
             self.pool.lost(connection);
         }
         done
+    }
+
+    /// The server ends a statement after its time, and says so: whoever does not even hear that knows
+    /// nothing.
+    fn patience(&self) -> Duration {
+        self.options.timeout + self.options.timeout / 4
     }
 
     /// A connection may have died while it was idle, and all others with it.
@@ -334,25 +291,6 @@ fn at_place(e: StoreError, place: &str) -> StoreError {
         StoreError::Broken(text) => StoreError::Broken(at(text)),
         StoreError::Full(text) => StoreError::Full(at(text)),
         conflict @ StoreError::Conflict(_) => conflict,
-    }
-}
-
-impl PostgresStore {
-    async fn read_again(
-        &self,
-        reads: &[Read],
-        numbered: Numbered,
-    ) -> Result<Vec<Vec<Row>>, StoreError> {
-        for _ in 0..self.tries() {
-            let mut connection = self.pool.acquire().await.map_err(Trouble::from)?;
-            let work = self.read_on(&mut connection, reads, numbered);
-            let done = timeout(self.clock.as_ref(), self.options.timeout, work).await;
-            match self.finish(connection, done) {
-                Err(Trouble::Lost(_) | Trouble::InTheWay(_)) => {}
-                done => return Ok(done?),
-            }
-        }
-        Err(StoreError::Unavailable("the server closes every connection".into()))
     }
 }
 

@@ -16,13 +16,14 @@ const STATEMENTS_CACHED: usize = 512;
 /// How the server plans for the shop: along indexes, row by row of the parameters, whatever its statistics
 /// say. Tables that grow and are rewritten as fast as the outbox are never as these say; a plan made for a
 /// small table that reads all of it and sorts would be kept while the table grows.
-const PLANNING: [(&str, &str); 7] = [
+const PLANNING: [(&str, &str); 8] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("cpu_tuple_cost", "1"),
+    ("max_parallel_workers_per_gather", "0"),
     ("jit", "off"),
 ];
 /// A connection that was idle for longer is asked whether it lives before it is used.
@@ -71,7 +72,8 @@ impl Pool {
             .test_before_acquire(false)
             .before_acquire(move |connection, meta| {
                 let lost = Duration::from_millis(lost.load(Ordering::Relaxed));
-                let doubtful = meta.idle_for > IDLE_MAX || time.elapsed() < lost + meta.age;
+                // Idle since before the loss: nobody has seen it alive after it.
+                let doubtful = meta.idle_for > IDLE_MAX || time.elapsed() < lost + meta.idle_for;
                 Box::pin(async move {
                     if doubtful {
                         connection.ping().await?;

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::oneshot;
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, join_all};
 
 use super::errors::Trouble;
 use super::{Mode, Numbered, PostgresStore};
@@ -176,32 +176,66 @@ async fn write_together(
             }
         }
     }
+    // Two groups take their locks in the same order.
+    for update in all.writes.iter_mut().filter(|write| write.sql.starts_with("update")) {
+        update.rows.sort_by(|one, other| key(one).cmp(&key(other)));
+    }
     match store.write_once(&all, Mode::Sets).await {
         Ok(()) => Some(Ok(())),
-        Err((Trouble::Lost(text), true)) => Some(Err(StoreError::Unavailable(text))),
+        Err((Trouble::Lost(text), true) | (Trouble::Told(StoreError::Unavailable(text)), _)) => {
+            Some(Err(StoreError::Unavailable(text)))
+        }
         Err(_) => None,
     }
 }
 
-async fn read(store: &PostgresStore, group: Vec<Reading>) {
-    let together = if group.len() > 1 { read_together(store, &group).await } else { None };
-    let Some(results) = together else {
-        for Reading { read, told } in group {
-            let results = store.read_again(&[read], Numbered::No).await;
-            let _ = told.send(results.map(|mut results| results.pop().unwrap_or_default()));
-        }
-        return;
-    };
-    for (reading, rows) in group.into_iter().zip(results) {
-        let _ = reading.told.send(Ok(rows));
+/// The key of a row that an update changes is its first parameter.
+fn key(row: &[Value]) -> Option<&str> {
+    match row.first() {
+        Some(Value::Text(key)) => Some(key),
+        _ => None,
     }
 }
 
-/// The rows of each; none if they must be read alone.
-async fn read_together(store: &PostgresStore, group: &[Reading]) -> Option<Vec<Vec<Row>>> {
+async fn read(store: &PostgresStore, mut group: Vec<Reading>) {
+    group.retain(|reading| !reading.told.is_canceled());
+    let together = match group.as_slice() {
+        [] | [_] => None,
+        group => read_together(store, group).await,
+    };
+    match together {
+        Some(Ok(results)) => {
+            for (reading, rows) in group.into_iter().zip(results) {
+                let _ = reading.told.send(Ok(rows));
+            }
+        }
+        Some(Err(error)) => {
+            for reading in group {
+                let _ = reading.told.send(Err(error.clone()));
+            }
+        }
+        None => {
+            let alone = group.into_iter().map(|Reading { read, told }| async move {
+                let results = store.read_again(&[read], Numbered::No).await;
+                let _ = told.send(results.map(|mut results| results.pop().unwrap_or_default()));
+            });
+            join_all(alone).await;
+        }
+    }
+}
+
+/// The rows of each, or what holds for all of them; none if they must be read alone.
+async fn read_together(
+    store: &PostgresStore,
+    group: &[Reading],
+) -> Option<Result<Vec<Vec<Row>>, StoreError>> {
     let runs = group.iter().flat_map(|reading| reading.read.rows.iter().cloned());
     let all = Read::each(group[0].read.sql, runs);
-    let found = store.read_again(&[all], Numbered::Yes).await.ok()?.pop()?;
+    let found = match store.read_again(&[all], Numbered::Yes).await {
+        Ok(mut found) => found.pop()?,
+        Err(error @ StoreError::Unavailable(_)) => return Some(Err(error)),
+        Err(_) => return None,
+    };
     let whose = group.iter().enumerate();
     let whose: Vec<usize> =
         whose.flat_map(|(n, reading)| reading.read.rows.iter().map(move |_| n)).collect();
@@ -211,5 +245,5 @@ async fn read_together(store: &PostgresStore, group: &[Reading]) -> Option<Vec<V
         let whose = whose.get(usize::try_from(run).ok()?.checked_sub(1)?)?;
         results[*whose].push(row);
     }
-    Some(results)
+    Some(Ok(results))
 }

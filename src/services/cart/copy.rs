@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::Cart;
 use crate::domain::{Line, Money, Timestamp, UserId, lines_total};
-use crate::ports::{Cache, CacheError};
+use crate::ports::{Cache, CacheError, Clock};
 
 /// How often a copy is tried against others that write it at the same time.
 const TRIES: usize = 8;
@@ -126,8 +126,9 @@ impl Copies {
     }
 
     /// The same for many carts, some of them at a time.
-    pub(super) async fn refresh_all(&self, carts: &[Cart], now: Timestamp) {
+    pub(super) async fn refresh_all(&self, carts: &[Cart], clock: &dyn Clock) {
         for some in carts.chunks(AT_A_TIME) {
+            let now = clock.now();
             join_all(some.iter().map(|cart| self.refresh(cart, now))).await;
         }
     }

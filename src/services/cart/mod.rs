@@ -358,8 +358,7 @@ impl Service for Carts {
             self.take_prices(unit, &prices).await?;
         }
         let carts = store::load_all(&self.desk, &users, unit.now).await?;
-        let now = self.desk.clock.now();
-        self.copies.refresh_all(&carts, now).await;
+        self.copies.refresh_all(&carts, self.desk.clock.as_ref()).await;
         Ok(())
     }
 

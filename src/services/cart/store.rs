@@ -24,7 +24,8 @@ const UPDATE_CART: &str =
     "update carts set cart_id = ?3, items = ?4, version = ?5, last_order_id = ?6,
    updated_at = ?7, expires_at = ?8
  where user_id = ?1 and version = ?2";
-const DELETE_EXPIRED: &str = "delete from carts where user_id in
+// Also outside of the subquery: what was revived while the deletion waited for it is not expired.
+const DELETE_EXPIRED: &str = "delete from carts where expires_at <= ?1 and user_id in
  (select user_id from carts where expires_at <= ?1 order by expires_at limit ?2)";
 const COUNT_EXPIRED: &str =
     "select count(*) from (select 1 from carts where expires_at <= ?1 limit ?2) as expired";

@@ -180,7 +180,7 @@ impl<'a> Fleet<'a> {
 
     /// Lets `users` shoppers in within that many seconds.
     pub(super) fn load(&self, users: u32, seconds: u32) -> Load {
-        let target = format!("http://127.0.0.1:{}", self.gateway);
+        let target = self.gateway();
         let (users, duration) = (users.to_string(), format!("{seconds}s"));
         let args = ["simulate", "--target", &target, "--users", &users, "--duration", &duration];
         let child = self
@@ -192,6 +192,11 @@ impl<'a> Fleet<'a> {
             .stderr(Stdio::piped())
             .spawn();
         Load(Some(child.unwrap()))
+    }
+
+    /// Where every API is, as a URL.
+    pub(super) fn gateway(&self) -> String {
+        format!("http://127.0.0.1:{}", self.gateway)
     }
 
     /// Waits until this query says yes.

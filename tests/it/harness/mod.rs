@@ -9,6 +9,7 @@ pub(crate) mod own_stack;
 pub(crate) mod program;
 pub(crate) mod provider;
 pub(crate) mod remote;
+pub(crate) mod sockets;
 pub(crate) mod stack;
 mod world;
 

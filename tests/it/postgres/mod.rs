@@ -1,6 +1,7 @@
 //! The store in PostgreSQL, beyond the contract of its port: connections that are killed in the middle
 //! of something, locks, deadlocks, schemas that change, and relays that share an outbox.
 
+mod expiry;
 mod killed;
 mod locks;
 mod relays;
@@ -46,16 +47,21 @@ struct Place {
 
 impl Place {
     async fn new(env: Env, timeout: Duration) -> Self {
-        let url = stack::own_schema(&Server::Postgres.address().unwrap(), "own").await;
-        let application = unique("case");
-        let options = PostgresOptions { application, timeout, ..stack::options(&url) };
-        let clock = Arc::clone(&env.clock);
-        let store = PostgresStore::connect(options.clone(), ACCOUNTS, true, clock).await.unwrap();
-        let place = Self { options, env, store: Arc::new(store) };
+        let place = Self::with(env, timeout, ACCOUNTS).await;
         for name in ["ann", "bob"] {
             place.store.write(one(OPEN, values![name, 0i64])).await.unwrap();
         }
         place
+    }
+
+    /// The same with other tables, and nothing in them.
+    async fn with(env: Env, timeout: Duration, schema: Schema) -> Self {
+        let url = stack::own_schema(&Server::Postgres.address().unwrap(), "own").await;
+        let application = unique("case");
+        let options = PostgresOptions { application, timeout, ..stack::options(&url) };
+        let clock = Arc::clone(&env.clock);
+        let store = PostgresStore::connect(options.clone(), schema, true, clock).await.unwrap();
+        Self { options, env, store: Arc::new(store) }
     }
 
     async fn balance(&self, name: &str) -> i64 {

@@ -63,6 +63,11 @@ impl KafkaBus {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Whether the cluster answers.
+    pub async fn answers(&self) -> Result<(), BusError> {
+        client::answers(&self.shared.inspector, &self.shared.options).await
+    }
+
     /// Deletes all topics with our prefix.
     pub async fn delete_topics(&self) -> Result<(), BusError> {
         topics::delete_all(&self.shared).await

@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Noop, Rcpt};
 use lettre::transport::smtp::response::Severity;
 
 use super::address::BadAddress;
@@ -84,6 +85,24 @@ impl SmtpMailer {
     pub fn with_patience(self, patience: Duration) -> Self {
         let turns = Turns::new(CONNECTIONS_MAX, patience, Arc::clone(&self.clock));
         Self { turns, ..self }
+    }
+
+    /// Whether the server lets us in.
+    pub async fn answers(&self) -> Result<(), MailError> {
+        let asking = async {
+            if let Some(mut kept) = self.connections.kept()
+                && kept.command(Noop).await.is_ok()
+            {
+                self.connections.keep(kept);
+                return Ok(());
+            }
+            let mut fresh = self.connections.open().await?;
+            fresh.command(Noop).await?;
+            self.connections.keep(fresh);
+            Ok(())
+        };
+        let asking = asking.map(|done| done.map_err(|e: Error| MailError::Later(e.to_string())));
+        self.turns.take(asking.boxed()).await
     }
 
     async fn deliver(&self, letter: &Letter) -> Result<(), Trouble> {
