@@ -1,6 +1,7 @@
 //! The adapters that the settings ask for: each of the servers of a cluster takes the place of what is
 //! embedded. What a process needs of the data folder is opened, and no folder where it needs nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -16,9 +17,11 @@ use crate::adapters::mail::{BadAddress, HttpInbox, SmsByMail, SmtpMailer, Webhoo
 use crate::adapters::postgres::{PostgresNotices, PostgresOptions, PostgresStore, Schema};
 use crate::adapters::redis::{RedisCache, RedisHolds, RedisLink};
 use crate::domain::Secret;
+use crate::events::Topic;
 use crate::ports::store::query;
 use crate::ports::{BusError, Clock, Mailbox, Mailer, Sms, StoreError};
 use crate::runtime::servers::{Need, Server};
+use crate::services::ServiceName;
 
 /// A server that cannot be used as it is: what, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,7 +138,8 @@ fn server<T: Clone + Send + Sync + 'static>(
     Server { name, need, ask: Arc::new(move || ask(of.clone())) }
 }
 
-async fn redis(settings: &Settings, clock: Arc<dyn Clock>) -> Result<RedisLink, NotUsable> {
+/// A link to the Redis that the settings name.
+pub async fn redis(settings: &Settings, clock: Arc<dyn Clock>) -> Result<RedisLink, NotUsable> {
     let redis = &settings.redis;
     let link = RedisLink::connect(&redis.url, &redis.prefix, redis.timeout.0, clock);
     let link = link.map_err(|e| NotUsable(e.to_string()))?;
@@ -206,9 +210,14 @@ pub async fn postgres(
 fn kafka_options(kafka: &KafkaSettings, instance: String) -> KafkaOptions {
     let password = kafka.password.as_ref().map(Secret::expose).unwrap_or_default();
     let login = || (kafka.mechanism.clone(), kafka.user.clone(), password.to_owned());
+    // What has our prefix is ours; without one, only what the shop knows.
+    let topics = Topic::ALL.iter().map(|topic| topic.as_str().to_owned());
+    let shops = topics.chain(ServiceName::ALL.iter().map(|service| service.group()));
+    let ours = if kafka.prefix.is_empty() { shops.collect() } else { BTreeSet::new() };
     KafkaOptions {
         bootstrap: kafka.bootstrap.clone(),
         prefix: kafka.prefix.clone(),
+        ours,
         replication: kafka.replication,
         instance: Some(instance),
         timeout: kafka.timeout.0,

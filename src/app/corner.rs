@@ -34,10 +34,14 @@ impl Corner {
         Ok(Self { settings: settings.clone(), schema })
     }
 
-    /// Removes topics and tables; what is in Redis expires.
+    /// Removes topics, tables and keys.
     pub async fn sweep(self, clock: Arc<dyn Clock>) -> Result<(), NotUsable> {
         if let Some(schema) = self.schema {
             schema.drop(clock.as_ref()).await?;
+        }
+        if !self.settings.redis.url.is_empty() {
+            let link = backends::redis(&self.settings, Arc::clone(&clock)).await?;
+            link.remove_all().await.map_err(|e| NotUsable(e.to_string()))?;
         }
         if !self.settings.kafka.bootstrap.is_empty() {
             backends::kafka(&self.settings, clock).await?.delete_topics().await?;

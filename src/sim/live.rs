@@ -180,6 +180,8 @@ async fn settle(ports: &Ports, watch: &Watch) -> anyhow::Result<()> {
     settling.wait(ports.clock.as_ref(), DRAIN_PATIENCE, |waiting| watch.waiting(waiting)).await
 }
 
+/// Between two looks at what is left to do.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What the shop still has to do: unpublished events, open orders, charges, refunds and mails.
 const TO_DO: &str = "select
    (select count(*) from outbox_events where published = 'N'),
@@ -220,7 +222,17 @@ impl Settling<'_> {
     ) -> anyhow::Result<()> {
         let mut last = (u64::MAX, clock.elapsed());
         loop {
-            let waiting = self.to_do().await?;
+            // A server that is away now and then has as long as everything else.
+            let waiting = self.to_do().await;
+            let still = clock.elapsed().saturating_sub(last.1);
+            let waiting = match waiting {
+                Ok(waiting) => waiting,
+                Err(e) if still > patience => return Err(e),
+                Err(_) => {
+                    clock.sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+            };
             show(waiting);
             if waiting != last.0 {
                 last = (waiting, clock.elapsed());
@@ -231,7 +243,7 @@ impl Settling<'_> {
             if settled || still > patience {
                 return Ok(());
             }
-            clock.sleep(Duration::from_millis(50)).await;
+            clock.sleep(LOOK_AGAIN).await;
         }
     }
 }

@@ -75,10 +75,21 @@ impl Crowd {
     }
 }
 
+/// A shop that has just begun may have nothing on sale for so long.
+const OPENS_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks at an empty shelf.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// Lets everybody in, and returns when the last has left.
 pub async fn run(crowd: &Arc<Crowd>) -> Result<(), NoAnswer> {
     let skew = crowd.workload.shopper.zipf;
-    let shelf = Arc::new(Shelf::fetch(crowd.client.as_ref(), skew).await?);
+    let opens = crowd.clock.elapsed() + OPENS_WITHIN;
+    let mut shelf = Shelf::fetch(crowd.client.as_ref(), skew).await?;
+    while shelf.is_empty() && crowd.clock.elapsed() < opens {
+        crowd.clock.sleep(LOOK_AGAIN).await;
+        shelf = Shelf::fetch(crowd.client.as_ref(), skew).await?;
+    }
+    let shelf = Arc::new(shelf);
     let sellers_done = start_sellers(crowd, &shelf);
     let started = crowd.clock.elapsed();
     for (n, at) in arrivals(crowd).into_iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The real servers, where they are up: `scripts/stack up` starts them, and `scripts/test` says in the
 //! environment where they are and that nothing may be left out.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -101,6 +102,7 @@ pub(crate) fn options(url: &str) -> PostgresOptions {
 /// How tests reach Kafka, with topics and groups that begin with `prefix`.
 pub(crate) fn kafka(bootstrap: &str, prefix: &str) -> KafkaOptions {
     KafkaOptions {
+        ours: BTreeSet::new(),
         bootstrap: bootstrap.to_owned(),
         prefix: format!("{prefix}."),
         replication: 0,

@@ -3,6 +3,7 @@
 
 mod losses;
 mod members;
+mod others;
 mod refuses;
 mod silence;
 

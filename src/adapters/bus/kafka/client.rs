@@ -1,5 +1,6 @@
 //! How a cluster is reached: settings of librdkafka, and what it says goes wrong.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ pub struct KafkaOptions {
     pub bootstrap: String,
     /// Put before the name of every topic and group.
     pub prefix: String,
+    /// The topics and groups that are the shop's on a cluster that has others, too; none: all that have
+    /// the prefix.
+    pub ours: BTreeSet<String>,
     /// Copies of each record; 0: three, or as many as there are brokers.
     pub replication: u32,
     /// A name that no other running process has, and that this one has again after a restart: its

@@ -82,7 +82,9 @@ impl Shared {
 
     /// Our name of a topic or group of the cluster, if it is one of ours.
     fn inner<'a>(&self, name: &'a str) -> Option<&'a str> {
-        name.strip_prefix(self.options.prefix.as_str())
+        let name = name.strip_prefix(self.options.prefix.as_str())?;
+        let ours = &self.options.ours;
+        (ours.is_empty() || ours.contains(name)).then_some(name)
     }
 
     fn partitions(&self, topic: &str) -> Option<(Arc<str>, u32)> {

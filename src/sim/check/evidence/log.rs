@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -9,10 +10,11 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{Evidence, Letter, LogEvent, LogRecord, OutRow, each, fingerprint, id, ms};
+use crate::app::SystemClock;
 use crate::domain::Timestamp;
-use crate::ports::EventBus;
-use crate::ports::bus::{PartitionInfo, Position, Record};
+use crate::ports::bus::{BusError, PartitionInfo, Position, Record};
 use crate::ports::store::{Row, Store, Value};
+use crate::ports::{Clock, EventBus};
 use crate::sim::check::facts;
 
 const SELECT_OUTBOX: &str =
@@ -26,6 +28,10 @@ const SELECT_LOG: &str =
 
 /// Records per page.
 const PAGE: usize = 5_000;
+/// How long a bus that is away for the moment is asked again.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Between two questions.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 impl Evidence {
     pub(super) async fn read_outbox(&mut self, shop: &dyn Store) -> anyhow::Result<()> {
@@ -91,16 +97,29 @@ impl Evidence {
 
     /// Reads the log, and how far everybody has read it, from a bus.
     pub(super) async fn read_bus(&mut self, bus: &dyn EventBus, now: i64) -> anyhow::Result<()> {
-        for group in bus.groups().await.context("reading the groups")? {
+        let patience = Patience(SystemClock::default());
+        let mut groups = bus.groups().await;
+        while patience.again(&groups).await {
+            groups = bus.groups().await;
+        }
+        let mut topics = bus.topics().await;
+        while patience.again(&topics).await {
+            topics = bus.topics().await;
+        }
+        for group in groups.context("reading the groups")? {
             self.offsets.insert((group.group, group.topic, group.partition), group.committed);
         }
-        for topic in bus.topics().await.context("reading the topics")? {
+        for topic in topics.context("reading the topics")? {
             let name: Arc<str> = Arc::from(topic.name);
             for PartitionInfo { partition, start, end } in topic.partitions {
                 let mut at = Position { topic: Arc::clone(&name), partition, offset: start };
                 let mut first_at = None;
                 loop {
-                    let records = bus.read(&at, PAGE).await.context("reading the log")?;
+                    let mut records = bus.read(&at, PAGE).await;
+                    while patience.again(&records).await {
+                        records = bus.read(&at, PAGE).await;
+                    }
+                    let records = records.context("reading the log")?;
                     let Some(last) = records.last() else { break };
                     at.offset = last.at.offset + 1;
                     first_at.get_or_insert(records[0].timestamp.millis());
@@ -113,6 +132,21 @@ impl Evidence {
             }
         }
         Ok(())
+    }
+}
+
+/// For how much longer a bus that is away for the moment is asked again.
+struct Patience(SystemClock);
+
+impl Patience {
+    /// Whether to ask once more; waits before that.
+    async fn again<T>(&self, answer: &Result<T, BusError>) -> bool {
+        let away = answer.as_ref().is_err_and(BusError::is_transient);
+        if !away || self.0.elapsed() > PATIENCE {
+            return false;
+        }
+        self.0.sleep(ASK_AGAIN).await;
+        true
     }
 }
 

@@ -64,3 +64,20 @@ fn shops_with_other_prefixes_know_nothing_of_each_other() {
         other.clear().await;
     });
 }
+
+#[test]
+fn what_a_shop_removes_is_its_own() {
+    let (Some(one), Some(other)) = (Place::on_the_server(), Place::on_the_server()) else { return };
+    env::live(|env| async move {
+        let (mine, theirs) = (one.cache(&env), other.cache(&env));
+        theirs.set("cart:ann", "theirs".into(), TTL).await.unwrap();
+        for n in 0..2_500 {
+            mine.set(&format!("cart:{n}"), "mine".into(), TTL).await.unwrap();
+        }
+        one.link(&env).remove_all().await.unwrap();
+        let keys: Vec<String> = one.ask(&["KEYS", &format!("{}*", one.prefix)]).await;
+        assert_eq!(keys, Vec::<String>::new());
+        assert_eq!(theirs.get("cart:ann").await.unwrap().as_deref(), Some(&b"theirs"[..]));
+        other.clear().await;
+    });
+}
