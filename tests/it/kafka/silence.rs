@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ecom::adapters::bus::kafka::KafkaOptions;
-use ecom::ports::bus::{BusError, EventBus};
+use ecom::ports::bus::{BusError, EventBus, Position};
+use futures::future::join_all;
 
 use super::{all, by_key, connect, counted, expected, firsts, keyed, options, publish};
 use crate::contract::env;
@@ -54,5 +55,34 @@ fn a_full_queue_is_said_to_be_one_and_nothing_is_lost_or_out_of_order() {
         let mut found = by_key(&all(&bus, "full").await);
         found.remove("other".as_bytes());
         assert!(firsts(&found) == expected(MANY), "every record, and in order");
+    });
+}
+
+#[test]
+fn leaving_a_silent_cluster_holds_nobody_up() {
+    let Some(broker) = OwnStack::kafka(1, |_| String::new()) else { return };
+    env::live(|env| async move {
+        let bus = connect(&env, &options(&broker.bootstrap())).await;
+        bus.create_topic("left", 1, None).await.unwrap();
+        publish(&env, &bus, vec![counted("left", 1)]).await;
+        let mut members = vec![];
+        for n in 0..4 {
+            let mut member = bus.subscribe(&format!("group-{n}"), &["left"]).await.unwrap();
+            let read = env.patiently(member.poll(1)).await.unwrap();
+            member.commit(&[Position { offset: 1, ..read[0].at.clone() }]).await.unwrap();
+            members.push(member);
+        }
+        broker.signal(1, "STOP");
+        // More than there are threads to wait in.
+        let leave = |member| env.spawn(async move { drop(member) });
+        let mut left = Box::pin(join_all(members.into_iter().map(leave)));
+        let (mut longest, mut last) = (Duration::ZERO, env.clock.elapsed());
+        while env.briefly(&mut left).await.is_none() {
+            let now = env.clock.elapsed();
+            longest = longest.max(now.saturating_sub(last));
+            last = now;
+        }
+        broker.signal(1, "CONT");
+        assert!(longest < Duration::from_secs(2), "nothing else went on for {longest:?}");
     });
 }

@@ -12,6 +12,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use super::errors::{bus_error, of_code};
 use super::read::record;
@@ -205,6 +207,13 @@ impl Drop for Member {
             drop(consumer);
             let _ = left.send(());
         });
-        let _ = done.recv_timeout(LEAVE_MAX);
+        let wait = || {
+            let _ = done.recv_timeout(LEAVE_MAX);
+        };
+        // A cluster that is away takes its time; this thread's other tasks go on elsewhere meanwhile.
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
+            _ => wait(),
+        }
     }
 }
