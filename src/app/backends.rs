@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
@@ -134,8 +135,10 @@ fn server<T: Clone + Send + Sync + 'static>(
     of: &T,
     ask: fn(T) -> BoxFuture<'static, Result<(), String>>,
 ) -> Server {
+    // A mail server counts idle talk, and logins that fail.
+    let every = Duration::from_secs(if name == "smtp" { 20 } else { 2 });
     let of = of.clone();
-    Server { name, need, ask: Arc::new(move || ask(of.clone())) }
+    Server { name, need, every, ask: Arc::new(move || ask(of.clone())) }
 }
 
 /// A link to the Redis that the settings name.

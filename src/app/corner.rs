@@ -35,17 +35,25 @@ impl Corner {
     }
 
     /// Removes topics, tables and keys.
-    pub async fn sweep(self, clock: Arc<dyn Clock>) -> Result<(), NotUsable> {
-        if let Some(schema) = self.schema {
-            schema.drop(clock.as_ref()).await?;
-        }
-        if !self.settings.redis.url.is_empty() {
-            let link = backends::redis(&self.settings, Arc::clone(&clock)).await?;
-            link.remove_all().await.map_err(|e| NotUsable(e.to_string()))?;
-        }
+    pub async fn sweep(mut self, clock: Arc<dyn Clock>) -> Result<(), NotUsable> {
+        let dropped = match self.schema.take() {
+            Some(schema) => schema.drop(clock.as_ref()).await,
+            None => Ok(()),
+        };
+        // What one server does not let go of is no reason to leave anything on the others.
+        let removed = self.remove_keys(Arc::clone(&clock)).await;
         if !self.settings.kafka.bootstrap.is_empty() {
             backends::kafka(&self.settings, clock).await?.delete_topics().await?;
         }
-        Ok(())
+        dropped?;
+        removed
+    }
+
+    async fn remove_keys(&self, clock: Arc<dyn Clock>) -> Result<(), NotUsable> {
+        if self.settings.redis.url.is_empty() {
+            return Ok(());
+        }
+        let link = backends::redis(&self.settings, clock).await?;
+        link.remove_all().await.map_err(|e| NotUsable(e.to_string()))
     }
 }

@@ -88,7 +88,8 @@ impl Fleet {
         };
         let ran = fleet.begin(&settings).await;
         if let Err(e) = ran {
-            corner.sweep(Arc::clone(&fleet.world.clock)).await?;
+            fleet.kill();
+            let _ = corner.sweep(Arc::clone(&fleet.world.clock)).await;
             return Err(e);
         }
         Ok((fleet, corner))
@@ -123,7 +124,7 @@ impl Fleet {
     fn launch(&mut self, each: &[&str]) -> anyhow::Result<()> {
         let mut fresh = vec![];
         for roles in each {
-            let child = ecom()?
+            let mut child = ecom()?
                 .args(["serve", "--port-base", "0", "--only", roles, "--data"])
                 .arg(self.folder.path().join(roles))
                 .envs(self.env.iter().map(|(name, value)| (*name, value.as_str())))
@@ -132,18 +133,18 @@ impl Fleet {
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .spawn()?;
-            fresh.push(child);
+            fresh.push((child.stdout.take(), roles));
+            self.members.push(child);
         }
-        for (child, roles) in fresh.iter_mut().zip(each) {
+        for (stdout, roles) in fresh {
             let mut line = String::new();
-            BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
+            BufReader::new(stdout.context("no stdout")?).read_line(&mut line)?;
             ensure!(line.contains("is ready"), "`ecom serve --only {roles}` did not get ready");
             if *roles == EACH[0] {
                 let address = line.split_whitespace().find(|word| word.starts_with("http://"));
                 address.context("a gateway has an address")?.clone_into(&mut self.gateway);
             }
         }
-        self.members.extend(fresh);
         Ok(())
     }
 
@@ -307,7 +308,7 @@ async fn kill_and_restart(fleet: &mut Fleet) -> anyhow::Result<RecoveryFigures> 
     fleet.launch(&EACH)?;
     let ready = fleet.now();
     tried.extend(steady(fleet, tried.len(), AFTER).await);
-    let (mut slowest, mut last, mut refused) = (Duration::ZERO, started, 0);
+    let (mut slowest, mut last, mut refused) = (Duration::ZERO, ready, 0);
     for Tried { asked, answered, order } in &tried {
         let (ended, accepted) = match order {
             Some(order) => (fleet.fulfilled(order).await?, true),

@@ -1,5 +1,5 @@
-//! Whether the servers that a process leans on answer: asked every other second, so that readiness tells
-//! of one that is gone before somebody needs it.
+//! Whether the servers that a process leans on answer: asked again and again, so that readiness tells of one
+//! that is gone before somebody needs it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,6 @@ use super::{Health, Stop};
 use crate::ports::Clock;
 use crate::ports::clock::timeout;
 
-/// How often.
-const ASK_EVERY: Duration = Duration::from_secs(2);
 /// A server that has not answered after this long is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,6 +29,8 @@ pub struct Server {
     pub name: &'static str,
     /// What becomes of a process without it.
     pub need: Need,
+    /// How often it is asked.
+    pub every: Duration,
     /// Asks it.
     pub ask: Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>,
 }
@@ -45,20 +45,21 @@ pub async fn watch(
     for server in servers {
         health.needs(server.name, server.need);
     }
+    join_all(servers.iter().map(|server| watch_one(server, clock, health, stop))).await;
+    Ok(())
+}
+
+async fn watch_one(server: &Server, clock: &dyn Clock, health: &Health, stop: &Stop) {
     loop {
-        let asked = join_all(servers.iter().map(|server| async {
-            let answer = timeout(clock, PATIENCE, (server.ask)()).await;
-            (server.name, answer.unwrap_or_else(|| Err(format!("no answer in {PATIENCE:?}"))))
-        }));
-        let Some(answers) = stop.unless_said(asked).await else { return Ok(()) };
-        for (name, answer) in answers {
-            match answer {
-                Ok(()) => health.up(name),
-                Err(why) => health.down(name, why),
-            }
+        let answer = timeout(clock, PATIENCE, (server.ask)());
+        match stop.unless_said(answer).await {
+            None => return,
+            Some(Some(Ok(()))) => health.up(server.name),
+            Some(Some(Err(why))) => health.down(server.name, why),
+            Some(None) => health.down(server.name, format!("no answer in {PATIENCE:?}")),
         }
-        if stop.unless_said(clock.sleep(ASK_EVERY)).await.is_none() {
-            return Ok(());
+        if stop.unless_said(clock.sleep(server.every)).await.is_none() {
+            return;
         }
     }
 }

@@ -108,8 +108,12 @@ impl RedisLink {
         .await
     }
 
-    /// Removes every key with our prefix.
+    /// Removes every key with our prefix; there must be one.
     pub async fn remove_all(&self) -> Result<(), LinkError> {
+        if self.0.prefix.is_empty() {
+            let text = "without a prefix every key would be removed".to_owned();
+            return Err(LinkError { text, code: None });
+        }
         let literal = |c: char| if "*?[]\\".contains(c) { format!("\\{c}") } else { c.to_string() };
         let pattern = &format!("{}*", self.0.prefix.chars().map(literal).collect::<String>());
         let mut at = 0_u64;

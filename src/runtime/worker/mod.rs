@@ -75,8 +75,9 @@ impl Worker {
     pub async fn join(service: Arc<dyn Service>, deps: WorkerDeps) -> Result<Self, BusError> {
         let name = service.desk().name;
         let topics: Vec<&str> = service.topics().iter().map(|topic| topic.as_str()).collect();
-        let subscription = deps.bus.subscribe(&name.group(), &topics).await?;
+        // Before joining: who joins and does not poll keeps partitions from others.
         let known = deps.bus.topics().await?;
+        let subscription = deps.bus.subscribe(&name.group(), &topics).await?;
         let dlq = known.iter().find(|topic| topic.name == Topic::DlqEvents.as_str());
         Ok(Self {
             dlq_partitions: dlq.map_or(0, |topic| topic.partitions.len() as u32),

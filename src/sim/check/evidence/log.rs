@@ -97,7 +97,7 @@ impl Evidence {
 
     /// Reads the log, and how far everybody has read it, from a bus.
     pub(super) async fn read_bus(&mut self, bus: &dyn EventBus, now: i64) -> anyhow::Result<()> {
-        let patience = Patience(SystemClock::default());
+        let mut patience = Patience { clock: SystemClock::default(), away_since: None };
         let mut groups = bus.groups().await;
         while patience.again(&groups).await {
             groups = bus.groups().await;
@@ -136,16 +136,23 @@ impl Evidence {
 }
 
 /// For how much longer a bus that is away for the moment is asked again.
-struct Patience(SystemClock);
+struct Patience {
+    clock: SystemClock,
+    away_since: Option<Duration>,
+}
 
 impl Patience {
     /// Whether to ask once more; waits before that.
-    async fn again<T>(&self, answer: &Result<T, BusError>) -> bool {
-        let away = answer.as_ref().is_err_and(BusError::is_transient);
-        if !away || self.0.elapsed() > PATIENCE {
+    async fn again<T>(&mut self, answer: &Result<T, BusError>) -> bool {
+        if !answer.as_ref().is_err_and(BusError::is_transient) {
+            self.away_since = None;
             return false;
         }
-        self.0.sleep(ASK_AGAIN).await;
+        let now = self.clock.elapsed();
+        if now > *self.away_since.get_or_insert(now) + PATIENCE {
+            return false;
+        }
+        self.clock.sleep(ASK_AGAIN).await;
         true
     }
 }
