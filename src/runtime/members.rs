@@ -105,11 +105,13 @@ impl Members {
     pub async fn beat(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), StoreError> {
         let (begun, now) = (clock.elapsed(), clock.now());
         let part = Part::Relay.as_str();
-        let lapsed = self.lock().is_some_and(|seen| seen.until.is_some_and(|until| until <= begun));
+        let until = self.lock().and_then(|seen| seen.until);
+        let lapsed = until.and_then(|until| begun.checked_sub(until));
         let mut batch = Batch::default();
         batch.one(BEAT, values![&*self.instance, part, now + ALIVE_FOR]);
-        if lapsed {
-            // Others took it for gone: to them, and to whoever judges, it starts again.
+        if let Some(ago) = lapsed {
+            // Others took it for gone, and its work over: to whoever judges, it ended then and starts again.
+            batch.one(STARTED, values![now - ago]);
             batch.one(STARTED, values![now]);
         }
         store.write(batch).await?;

@@ -6,6 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Findings;
 use super::evidence::{Evidence, show};
 
+/// A process that was stopped, and taken for gone, may finish a delivery before it notes with its next sign
+/// of life that it is back.
+const NOTED_WITHIN_MS: i64 = 2_000;
+
 pub(super) fn exactly_once(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     let mut expected: BTreeSet<String> = BTreeSet::new();
@@ -46,8 +50,8 @@ pub(super) fn exactly_once(evidence: &Evidence) -> Findings {
             format!("{message} arrived, but nothing that happened asks for it")
         });
         for pair in copies.windows(2) {
-            let crashed =
-                evidence.starts.iter().any(|start| pair[0] <= *start && *start <= pair[1]);
+            let between = pair[0]..=pair[1] + NOTED_WITHIN_MS;
+            let crashed = evidence.starts.iter().any(|start| between.contains(start));
             found.expect(crashed, subject(message), || {
                 format!("{message} arrived {} times without a crash in between", copies.len())
             });
