@@ -24,6 +24,11 @@ use crate::ports::{BusError, Clock, Mailbox, Mailer, Sms, StoreError};
 use crate::runtime::servers::{Need, Server};
 use crate::services::ServiceName;
 
+/// How often a server is asked whether it answers.
+const OFTEN: Duration = Duration::from_secs(2);
+/// The same of one that counts idle talk, and logins that fail.
+const SELDOM: Duration = Duration::from_secs(20);
+
 /// A server that cannot be used as it is: what, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -85,7 +90,7 @@ impl Backends {
         if !own_log {
             let bus = kafka(settings, Arc::clone(&ports.clock)).await?;
             ports.bus = Arc::new(bus.clone());
-            let kafka = server("kafka", Need::Must, &bus, |bus| {
+            let kafka = server("kafka", Need::Must, OFTEN, &bus, |bus| {
                 Box::pin(async move { bus.answers().await.map_err(|e| e.to_string()) })
             });
             ports.servers.push((kafka, &[]));
@@ -95,7 +100,7 @@ impl Backends {
             let store = store.with_grouping(&ports.spawn);
             let notices = PostgresNotices::start(&store, ports.spawn.as_ref());
             ports.others = Some(Others { instance: instance(settings), notices });
-            let postgres = server("postgres", Need::Must, &store, |store| {
+            let postgres = server("postgres", Need::Must, OFTEN, &store, |store| {
                 Box::pin(async move {
                     let one = query(&store, "select 1", vec![]).await;
                     one.map(drop).map_err(|e| e.to_string())
@@ -106,7 +111,7 @@ impl Backends {
         }
         if !settings.redis.url.is_empty() {
             let link = redis(settings, Arc::clone(&ports.clock)).await?;
-            let redis = server("redis", Need::Helps, &link, |link| {
+            let redis = server("redis", Need::Helps, OFTEN, &link, |link| {
                 Box::pin(async move { link.ping().await.map_err(|e| e.to_string()) })
             });
             ports.servers.push((redis, &[Role::Gateway, Role::Cart, Role::Inventory]));
@@ -117,7 +122,7 @@ impl Backends {
         if !settings.gateway.url.is_empty() {
             let clock = Arc::clone(&ports.clock);
             let gateway = Arc::new(gateway(settings, clock)?);
-            let provider = server("provider", Need::Helps, &gateway, |gateway| {
+            let provider = server("provider", Need::Helps, OFTEN, &gateway, |gateway| {
                 Box::pin(async move { gateway.answers().await.map_err(|e| e.to_string()) })
             });
             ports.servers.push((provider, &[Role::Payment]));
@@ -132,11 +137,10 @@ impl Backends {
 fn server<T: Clone + Send + Sync + 'static>(
     name: &'static str,
     need: Need,
+    every: Duration,
     of: &T,
     ask: fn(T) -> BoxFuture<'static, Result<(), String>>,
 ) -> Server {
-    // A mail server counts idle talk, and logins that fail.
-    let every = Duration::from_secs(if name == "smtp" { 20 } else { 2 });
     let of = of.clone();
     Server { name, need, every, ask: Arc::new(move || ask(of.clone())) }
 }
@@ -169,7 +173,7 @@ fn mail(settings: &Settings, ports: &mut Ports) -> Result<(), NotUsable> {
     if !smtp.url.is_empty() {
         let mailer = SmtpMailer::new(&smtp.url, &smtp.from, clock()).map_err(wrong)?;
         let mailer = Arc::new(mailer);
-        let server = server("smtp", Need::Helps, &mailer, |mailer| {
+        let server = server("smtp", Need::Helps, SELDOM, &mailer, |mailer| {
             Box::pin(async move { mailer.answers().await.map_err(|e| e.to_string()) })
         });
         ports.servers.push((server, &[Role::Notification]));
