@@ -17,3 +17,4 @@ pub mod ports;
 pub mod runtime;
 pub mod services;
 pub mod sim;
+pub mod tui;

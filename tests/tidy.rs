@@ -15,10 +15,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("runtime", &["domain", "events", "ports", "services"]),
     ("http", &["domain", "ports", "runtime", "services"]),
     ("app", &["domain", "events", "ports", "services", "adapters", "runtime", "http"]),
-    ("ops", &["domain", "events", "ports", "http", "app"]),
+    ("ops", &["domain", "events", "ports", "runtime", "http", "app"]),
     ("sim", &["domain", "ports", "http", "app", "ops"]),
+    ("tui", &["domain", "ports", "app", "ops"]),
     ("bench", &["domain", "ports", "services", "http", "app", "sim"]),
-    ("cli", &["domain", "ports", "http", "app", "ops", "sim", "bench"]),
+    ("cli", &["domain", "ports", "http", "app", "ops", "sim", "tui", "bench"]),
 ];
 
 /// Crates that only some folders may name.
@@ -36,7 +37,7 @@ const VENDORS: &[(&str, &[&str])] = &[
         "axum",
         &[
             "src/http",
-            "src/ops/api.rs",
+            "src/ops/api",
             "src/app/shop.rs",
             "src/app/provider",
             "src/services/*/api.rs",
@@ -44,7 +45,11 @@ const VENDORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("clap", &["src/cli"]),
+    ("clap_complete", &["src/cli"]),
+    ("clap_mangen", &["src/cli"]),
     ("indicatif", &["src/cli"]),
+    ("crossterm", &["src/tui"]),
+    ("ratatui", &["src/tui"]),
     ("tokio::fs", &[]),
 ];
 
@@ -289,6 +294,7 @@ fn sql_asks_neither_the_clock_nor_chance() {
         ["now()", "current_timestamp", "current_date", "random()", "datetime('now'", "strftime("];
     let mut paths = vec![];
     files(&root().join("migrations"), "sql", &mut paths);
+    files(&root().join("queries"), "sql", &mut paths);
     files(&root().join("src"), "rs", &mut paths);
     let mut wrong = vec![];
     for path in paths {

@@ -90,6 +90,7 @@ impl Backends {
         if !own_log {
             let bus = kafka(settings, Arc::clone(&ports.clock)).await?;
             ports.bus = Arc::new(bus.clone());
+            ports.admin = Arc::new(bus.clone());
             let kafka = server("kafka", Need::Must, OFTEN, &bus, |bus| {
                 Box::pin(async move { bus.answers().await.map_err(|e| e.to_string()) })
             });
@@ -204,6 +205,16 @@ pub async fn kafka(settings: &Settings, clock: Arc<dyn Clock>) -> Result<KafkaBu
     Ok(KafkaBus::connect(kafka_options(&settings.kafka, instance), clock).await?)
 }
 
+/// The whole of the Kafka that the settings name, whosever the topics and groups in it are.
+pub async fn whole_kafka(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<KafkaBus, NotUsable> {
+    let shops = kafka_options(&settings.kafka, String::new());
+    let options = KafkaOptions { ours: BTreeSet::new(), instance: None, ..shops };
+    Ok(KafkaBus::connect(options, clock).await?)
+}
+
 /// The store in the PostgreSQL that the settings name; its schema is brought up to date if `migrate`.
 pub async fn postgres(
     settings: &Settings,
@@ -237,7 +248,7 @@ fn kafka_options(kafka: &KafkaSettings, instance: String) -> KafkaOptions {
     }
 }
 
-fn postgres_options(postgres: &PostgresSettings, instance: &str) -> PostgresOptions {
+pub(super) fn postgres_options(postgres: &PostgresSettings, instance: &str) -> PostgresOptions {
     PostgresOptions {
         url: postgres.url.to_string(),
         connections: postgres.connections,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{DataFolder, Ports, Remains, Settings, Shop};
+use super::{Console, DataFolder, Ports, Remains, Settings, Shop};
 use crate::adapters::bus::EmbeddedLog;
 use crate::adapters::cache::MemoryCache;
 use crate::adapters::clock::SystemClock;
@@ -31,6 +31,8 @@ pub struct Embedded {
     pub outside: Arc<Journal>,
     /// How the simulated provider behaves.
     pub dials: SharedDials,
+    /// The console's own database.
+    pub console: Console,
 }
 
 /// What an environment brings: real or simulated.
@@ -69,19 +71,19 @@ impl Embedded {
         };
         let journal = open(folder.shop_db(), Schema::SHOP)?;
         let outside = open(folder.outside_db(), Schema::OUTSIDE)?;
-        Self::on(journal, outside, settings, env)
+        Self::on((journal, outside), Console::in_folder(folder)?, settings, env)
     }
 
     /// Databases in memory, for virtual time.
     pub fn in_memory(settings: &Settings, env: Environment) -> anyhow::Result<Self> {
         let journal = Arc::new(Journal::in_memory(Schema::SHOP)?);
         let outside = Arc::new(Journal::in_memory(Schema::OUTSIDE)?);
-        Self::on(journal, outside, settings, env)
+        Self::on((journal, outside), Console::in_memory()?, settings, env)
     }
 
     fn on(
-        journal: Arc<Journal>,
-        outside: Arc<Journal>,
+        (journal, outside): (Arc<Journal>, Arc<Journal>),
+        console: Console,
         settings: &Settings,
         env: Environment,
     ) -> anyhow::Result<Self> {
@@ -102,6 +104,7 @@ impl Embedded {
         let mailbox = Arc::new(LocalMailbox::new(Arc::clone(&outside), Arc::clone(&clock)));
         let ports = Ports {
             bus: Arc::new(log.clone()),
+            admin: Arc::new(log.clone()),
             store: Arc::new(SqliteStore::new(Arc::clone(&journal))),
             one_journal: true,
             servers: vec![],
@@ -117,7 +120,7 @@ impl Embedded {
             spawn,
             tracer: Tracer::default(),
         };
-        Ok(Self { ports, log, journal, outside, dials })
+        Ok(Self { ports, log, journal, outside, dials, console })
     }
 
     /// What has been written down so far, here and in the world outside.
@@ -153,6 +156,7 @@ impl Embedded {
     pub fn close(&self) {
         self.journal.close();
         self.outside.close();
+        self.console.close();
     }
 }
 

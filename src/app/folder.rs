@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-const LOCK: &str = "ecom.lock";
-const NOTE: &str = "server.json";
+/// Who holds this file's lock owns the folder.
+pub(super) const LOCK: &str = "ecom.lock";
+/// Where the owner can be reached.
+pub(super) const NOTE: &str = "server.json";
+/// Says that a backup is being put back here.
+pub(super) const RESTORING: &str = "restore.json";
 
 /// A folder that this process owns until it is dropped.
 pub struct DataFolder {
@@ -38,9 +42,24 @@ pub struct InUse {
     pub owner: Option<ServerNote>,
 }
 
+/// A backup was not wholly put back: what is in the folder is no shop's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a restore into {} was broken off; run the same `ecom restore` again to finish it", .0.display())]
+pub struct HalfRestored(pub PathBuf);
+
 impl DataFolder {
-    /// Makes the folder if it is missing and takes it; an [`InUse`] error if another process has it.
+    /// Makes the folder if it is missing and takes it; an [`InUse`] error if another process has it, and a
+    /// [`HalfRestored`] one if a restore is not finished.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let taken = Self::take(path)?;
+        if path.join(RESTORING).exists() {
+            bail!(HalfRestored(path.to_owned()));
+        }
+        Ok(taken)
+    }
+
+    /// The same, whatever is in it.
+    pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
             format!("cannot make the data folder {}; name another with --data", path.display())
         })?;

@@ -9,6 +9,7 @@ use super::roles::Role;
 use crate::ports::Signal;
 use crate::runtime::effects::EffectRunner;
 use crate::runtime::janitor::Janitor;
+use crate::runtime::lag;
 use crate::runtime::outbox::Relay;
 use crate::runtime::pressure::PressureGauge;
 use crate::runtime::servers::{Server, watch};
@@ -117,7 +118,6 @@ impl Shop {
     pub(super) fn start_pressure_gauge(&self) {
         let gauge = Arc::new(PressureGauge {
             store: Arc::clone(&self.ports.store),
-            bus: Arc::clone(&self.ports.bus),
             clock: Arc::clone(&self.ports.clock),
             bells: self.bells.clone(),
             outbox_max: self.settings.delivery.outbox_max,
@@ -129,6 +129,16 @@ impl Shop {
         self.supervisor.run("pressure-gauge", move || {
             let (gauge, stop) = (Arc::clone(&gauge), stop.clone());
             async move { gauge.run(&stop).await }
+        });
+    }
+
+    pub(super) fn start_lag_meter(&self) {
+        let (bus, clock) = (Arc::clone(&self.ports.bus), Arc::clone(&self.ports.clock));
+        let (meters, stop) = (Arc::clone(&self.meters), self.stop.clone());
+        self.supervisor.run("lag-meter", move || {
+            let (bus, clock) = (Arc::clone(&bus), Arc::clone(&clock));
+            let (meters, stop) = (Arc::clone(&meters), stop.clone());
+            async move { lag::watch(bus.as_ref(), clock.as_ref(), &meters, &stop).await }
         });
     }
 

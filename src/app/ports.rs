@@ -6,7 +6,8 @@ use super::roles::Role;
 use crate::domain::Timestamp;
 use crate::ports::store::{Batch, StoreError};
 use crate::ports::{
-    Cache, Clock, EventBus, Gateway, Holds, Mailbox, Mailer, Notices, Randomness, Sms, Spawn, Store,
+    BusAdmin, Cache, Clock, EventBus, Gateway, Holds, Mailbox, Mailer, Notices, Randomness, Sms,
+    Spawn, Store,
 };
 use crate::runtime::Tracer;
 use crate::runtime::servers::Server;
@@ -28,6 +29,8 @@ pub struct Others {
 pub struct Ports {
     /// Events.
     pub bus: Arc<dyn EventBus>,
+    /// Looking after them.
+    pub admin: Arc<dyn BusAdmin>,
     /// Tables.
     pub store: Arc<dyn Store>,
     /// Whether bus and store share a journal.

@@ -244,6 +244,7 @@ impl Shop {
         }
         self.start_watch();
         self.start_pressure_gauge();
+        self.start_lag_meter();
         self.start_janitor();
         relay.give(); // for what the last run left in the outbox
         Ok(())

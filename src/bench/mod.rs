@@ -4,6 +4,7 @@ pub mod bus;
 pub mod floor;
 pub mod ground;
 pub mod growth;
+pub mod letters;
 pub mod process;
 pub mod roles;
 pub mod saga;
@@ -47,13 +48,15 @@ closed_set! {
         Roles = "roles",
         /// The same six, all killed at once, until orders go through as before.
         Recovery = "recovery",
+        /// A million dead letters on a cluster, summed up and sent back.
+        Dlq = "dlq",
     }
 }
 
 impl Bench {
     /// Those that are run when none is named: all that need no servers and take a minute or two.
     pub fn usual() -> impl Iterator<Item = Self> {
-        let unusual = [Self::Growth, Self::Roles, Self::Recovery];
+        let unusual = [Self::Growth, Self::Roles, Self::Recovery, Self::Dlq];
         Self::ALL.iter().copied().filter(move |bench| !unusual.contains(bench))
     }
 }
@@ -70,7 +73,7 @@ pub struct Options {
     pub in_flight: usize,
     /// Orders of `growth`.
     pub orders: usize,
-    /// Events in the folder of `start`.
+    /// Events in the folder of `start`; letters of `dlq`.
     pub events: usize,
 }
 
@@ -174,6 +177,7 @@ pub async fn run(bench: Bench, settings: &Settings, options: &Options) -> anyhow
         Bench::Start => process::start(settings, options.events).await?,
         Bench::Roles => roles::order(settings).await?,
         Bench::Recovery => roles::recovery(settings).await?,
+        Bench::Dlq => letters::measure(settings, options.events).await?,
     })
 }
 

@@ -46,8 +46,18 @@ fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(ticks.context("the kernel does not say")? / 100.0)
 }
 
+/// What a run took.
+pub(super) struct RunFigures {
+    /// From start to exit, in seconds.
+    pub(super) seconds: f64,
+    /// The most memory, in MiB.
+    pub(super) memory_mib_max: f64,
+    /// The JSON that it printed.
+    pub(super) printed: Json,
+}
+
 #[derive(Debug, Serialize)]
-struct RunFigures {
+struct SimulationFigures {
     /// From start to exit, in seconds.
     seconds: f64,
     /// The most memory, in MiB.
@@ -56,10 +66,24 @@ struct RunFigures {
     report: Json,
 }
 
-/// Runs `ecom` with these arguments to its end and watches its memory.
-fn watched(args: &[&str]) -> anyhow::Result<RunFigures> {
+impl From<RunFigures> for SimulationFigures {
+    fn from(run: RunFigures) -> Self {
+        let RunFigures { seconds, memory_mib_max, printed } = run;
+        let report = json!({
+            "orders": printed["orders"], "latency_ms": printed["latency_ms"],
+            "verdict": printed["verdict"]["result"], "throughput": printed["throughput"],
+            "trace_hash": printed["trace_hash"],
+        });
+        Self { seconds, memory_mib_max, report }
+    }
+}
+
+/// Runs `ecom` with these arguments and variables to its end and watches its memory.
+pub(super) fn watched(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<RunFigures> {
     let clock = SystemClock::default();
-    let mut child = ecom()?.args(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut command = ecom()?;
+    command.args(args).envs(env.iter().copied());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let pid = child.id();
     let ended = Arc::new(AtomicBool::new(false));
     let watch = {
@@ -80,17 +104,13 @@ fn watched(args: &[&str]) -> anyhow::Result<RunFigures> {
     let status = child.wait()?;
     let seconds = (clock.elapsed().as_secs_f64() * 100.0).round() / 100.0;
     ensure!(status.success(), "`ecom {}` ended with {status}", args.join(" "));
-    let full: Json = serde_json::from_str(&text).context("no report")?;
-    let report = json!({
-        "orders": full["orders"], "latency_ms": full["latency_ms"], "verdict": full["verdict"]["result"],
-        "throughput": full["throughput"], "trace_hash": full["trace_hash"],
-    });
-    Ok(RunFigures { seconds, memory_mib_max, report })
+    let printed = serde_json::from_str(&text).context("no report")?;
+    Ok(RunFigures { seconds, memory_mib_max, printed })
 }
 
 pub(super) fn simulate() -> anyhow::Result<Measured> {
     let args = ["simulate", "--users", "10000", "-o", "json"];
-    let figures = watched(&args)?;
+    let figures = SimulationFigures::from(watched(&args, &[])?);
     let bars = vec![
         Bar::at_most("seconds", "s", figures.seconds, 90.0),
         Bar::at_most("memory_mib_max", "MiB", figures.memory_mib_max, 500.0),
@@ -111,7 +131,7 @@ pub(super) fn virtual_hour() -> anyhow::Result<Measured> {
         "-o",
         "json",
     ];
-    let figures = watched(&args)?;
+    let figures = SimulationFigures::from(watched(&args, &[])?);
     let bar = Bar::at_most("seconds", "s", figures.seconds, 60.0);
     Ok(Measured::new(Bench::Virtual, &args, &figures, vec![bar]))
 }

@@ -11,8 +11,8 @@ use crate::bench::{self, Bench, Measured, Options};
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// What to measure: floor, saga, http, latency, burst, bus, growth, simulate, virtual, idle, start,
-    /// roles, recovery. Without any, everything but growth, which takes a while, and roles and recovery,
-    /// which need real servers.
+    /// roles, recovery, dlq. Without any, everything but growth, which takes a while, and roles, recovery
+    /// and dlq, which need real servers.
     #[arg(value_name = "BENCH", value_parser = bench_of)]
     benches: Vec<Bench>,
     /// How long orders are placed, in seconds.
@@ -24,7 +24,7 @@ pub(super) struct BenchArgs {
     /// Orders of growth.
     #[arg(long, default_value_t = 1_000_000)]
     orders: usize,
-    /// Events in the folder of start.
+    /// Events in the folder of start; letters of dlq.
     #[arg(long, default_value_t = 1_000_000)]
     events: usize,
     /// Print text or json.

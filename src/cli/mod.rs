@@ -1,19 +1,33 @@
 //! The command line: the only place that prints. One file per command.
 
+mod answers;
+mod backup;
 mod bench;
+mod clean;
 mod config;
+mod confirm;
 mod dlq;
+mod doctor;
 mod exit;
 mod gateway;
+mod groups;
 mod health;
+mod manual;
+mod orders;
 mod output;
+mod places;
 mod progress;
+mod protect;
+mod query;
 mod reach;
 mod serve;
 mod signals;
 mod simulate;
 mod topics;
+mod trace;
+mod tui;
 mod verify;
+mod watched;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,12 +36,13 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::config::{ConfigError, Layers, Origin, Sources};
-use crate::app::folder::InUse;
-use crate::app::{NotUsable, Settings, logging};
+use crate::app::folder::{HalfRestored, InUse};
+use crate::app::{NotUsable, Settings, logging, zone};
 use crate::ports::gateway::GatewayError;
 use crate::ports::mail::MailError;
 use crate::ports::{BusError, StoreError};
 pub use exit::Exit;
+use places::{DataArg, FolderArg, ListArgs, ServerArgs};
 
 /// An event-driven shop, a lab that tries to break it, and a console for its events.
 #[derive(Debug, Parser)]
@@ -55,6 +70,9 @@ struct Global {
     /// Use the settings of this profile: cluster, or one of your own.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global")]
     profile: Option<String>,
+    /// Show times in this time zone, such as Europe/Berlin, instead of the machine's.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global")]
+    timezone: Option<String>,
     /// Log lines for people or as JSON: auto, human or json.
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global")]
     log_format: Option<String>,
@@ -74,79 +92,43 @@ enum Command {
     /// Look at topics and their records, and append to them.
     #[command(subcommand)]
     Topics(topics::TopicsCommand),
+    /// See how far consumer groups have read, and set where they read next.
+    #[command(subcommand)]
+    Groups(groups::GroupsCommand),
     /// Find out why events died, and send them back.
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
+    /// Watch and mend everything on a full screen.
+    Tui(tui::TuiArgs),
+    /// Tell everything that happened to one order, wherever it is written down.
+    Trace(trace::TraceArgs),
+    /// Look at orders, find those that are stuck, and make them go on or end.
+    #[command(subcommand)]
+    Orders(orders::OrdersCommand),
+    /// Ask the shop's tables, in SQL or by the name of a question that is known.
+    Query(query::QueryArgs),
     /// Run the simulated payment provider on its own; see and change how it behaves.
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),
+    /// Look at everything that a shop needs, here and on its servers, and say what to do.
+    Doctor(doctor::DoctorArgs),
+    /// Empty a stopped shop: topics, groups, tables, cache, holds, stock, mail, the console's index.
+    Clean(clean::CleanArgs),
+    /// Write a shop's folder to one file, also while the shop runs.
+    Backup(backup::BackupArgs),
+    /// Put a backup into an empty or a new folder.
+    Restore(backup::RestoreArgs),
     /// Ask a running process how it is.
     Health(health::HealthArgs),
     /// Measure how fast the shop is on this machine.
     Bench(bench::BenchArgs),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(manual::CompletionsArgs),
+    /// Print the manual.
+    Man(manual::ManArgs),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-}
-
-/// Which shop an operation is meant for.
-#[derive(Debug, Args)]
-struct DataArg {
-    /// The shop that keeps its data in this folder, running or stopped.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Say which shop is used.
-    #[arg(short, long)]
-    verbose: bool,
-}
-
-impl DataArg {
-    fn flags(&self) -> FlagValues {
-        let dir = self.data.as_ref().map(|dir| ("data", "data.dir", dir.display().to_string()));
-        dir.into_iter().collect()
-    }
-}
-
-/// The servers of a cluster, instead of what is embedded.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Cluster")]
-struct ServerArgs {
-    /// Events on Kafka: HOST:PORT of one or more brokers, separated by commas.
-    #[arg(long, value_name = "BROKERS")]
-    kafka: Option<String>,
-    /// Tables in PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE.
-    #[arg(long, value_name = "URL")]
-    postgres: Option<String>,
-    /// Carts' copies and holds in Redis: redis://[USER:PASSWORD@]HOST:PORT.
-    #[arg(long, value_name = "URL")]
-    redis: Option<String>,
-    /// Mail over SMTP: smtp://[USER:PASSWORD@]HOST:PORT.
-    #[arg(long, value_name = "URL")]
-    smtp: Option<String>,
-    /// Payments at a provider: http://HOST:PORT, for example `ecom gateway serve`.
-    #[arg(long, value_name = "URL")]
-    gateway: Option<String>,
-    /// Wait this long for an answer of any of them, instead of what the settings say for each.
-    #[arg(long, value_name = "TIME")]
-    timeout: Option<String>,
-}
-
-impl ServerArgs {
-    fn flags(&self) -> FlagValues {
-        let all = [
-            ("kafka", "kafka.bootstrap", &self.kafka),
-            ("postgres", "postgres.url", &self.postgres),
-            ("redis", "redis.url", &self.redis),
-            ("smtp", "smtp.url", &self.smtp),
-            ("gateway", "gateway.url", &self.gateway),
-            ("timeout", "kafka.timeout", &self.timeout),
-            ("timeout", "postgres.timeout", &self.timeout),
-            ("timeout", "redis.timeout", &self.timeout),
-            ("timeout", "gateway.request_timeout", &self.timeout),
-        ];
-        let set = |(name, key, value): (_, _, &Option<String>)| Some((name, key, value.clone()?));
-        all.into_iter().filter_map(set).collect()
-    }
 }
 
 /// Reads a share: a number from 0 to 1.
@@ -178,6 +160,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "an arm per command")]
 fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Serve(args) => {
@@ -196,19 +179,57 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
             let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
             topics::run(&command, &settings)
         }
+        Command::Groups(command) => {
+            let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
+            groups::run(&command, &settings)
+        }
         Command::Dlq(command) => {
             let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
             dlq::run(&command, &settings)
         }
+        Command::Tui(args) => {
+            let (settings, _) = load(&cli.global, args.flags(), "warn")?;
+            tui::run(&args, &settings)
+        }
+        Command::Trace(args) => {
+            let (settings, _) = load(&cli.global, args.data.flags(), "warn")?;
+            trace::run(&args, &settings)
+        }
+        Command::Orders(command) => {
+            let (settings, _) = load(&cli.global, command.data().flags(), "warn")?;
+            orders::run(&command, &settings)
+        }
+        Command::Query(args) => {
+            let (settings, _) = load(&cli.global, args.data().flags(), "warn")?;
+            query::run(&args, &settings)
+        }
         Command::Gateway(command) => {
             let (settings, _) = load(&cli.global, command.flags(), command.level())?;
             gateway::run(&command, &settings)
+        }
+        Command::Doctor(args) => {
+            let flags = args.flags()?;
+            doctor::run(&args, load(&cli.global, flags, "error"))
+        }
+        Command::Clean(args) => {
+            let (settings, _) = load(&cli.global, args.flags(), "warn")?;
+            clean::run(&args, &settings, cli.global.profile.as_deref())
+        }
+        Command::Backup(args) => {
+            let (settings, _) = load(&cli.global, args.flags(), "warn")?;
+            backup::run(&args, &settings)
+        }
+        Command::Restore(args) => {
+            let (settings, _) = load(&cli.global, args.flags(), "warn")?;
+            backup::run_restore(&args, &settings)
         }
         Command::Health(args) => health::run(&args),
         Command::Bench(args) => {
             let (settings, _) = load(&cli.global, args.flags(), "warn")?;
             bench::run(&args, &settings)
         }
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
         Command::Config(command) => {
             let (_, layers) = load(&cli.global, vec![], "warn")?;
             config::run(&command, &layers)
@@ -225,10 +246,12 @@ fn load(global: &Global, flags: FlagValues, level: &str) -> anyhow::Result<(Sett
     let mut flag = |name, key, value: &Option<String>| {
         sources.flags.extend(value.clone().map(|value| (name, key, value)));
     };
+    flag("timezone", "display.timezone", &global.timezone);
     flag("log-format", "log.format", &global.log_format);
     flag("log-level", "log.level", &global.log_level);
     let layers = Layers::read(&sources)?;
     let settings = Settings::from_layers(&layers)?;
+    zone::choose(settings.zone().map_err(anyhow::Error::msg)?);
     let chosen =
         layers.all().any(|(key, _, origin)| key == "log.level" && *origin != Origin::Default);
     let level = if chosen { settings.log.level.as_str() } else { level };
@@ -246,7 +269,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     if error.chain().any(is_of_a_server) {
         return Exit::Unreachable;
     }
-    if error.downcast_ref::<InUse>().is_some() {
+    if error.downcast_ref::<InUse>().is_some() || error.downcast_ref::<HalfRestored>().is_some() {
         return Exit::Refused;
     }
     Exit::Failure

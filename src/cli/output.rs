@@ -14,8 +14,13 @@ pub(super) enum Format {
 
 /// Prints data.
 pub(super) fn out(text: &str) -> io::Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// Prints data as it is.
+pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(bytes)?;
     stdout.flush()
 }
 
@@ -48,6 +53,17 @@ pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Whether people watch stderr.
 pub(super) fn is_watched() -> bool {
     io::stderr().is_terminal()
+}
+
+/// One JSON object that says what it is.
+pub(super) fn tagged(
+    what: &impl serde::Serialize,
+    kind: &str,
+) -> serde_json::Result<serde_json::Value> {
+    let mut json = serde_json::to_value(what)?;
+    json["kind"] = kind.into();
+    json["schema_version"] = 1.into();
+    Ok(json)
 }
 
 /// Columns, padded to the widest cell of each.

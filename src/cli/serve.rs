@@ -8,15 +8,21 @@ use anyhow::Context;
 use clap::Args;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::dlq::actor;
 use super::signals::Signals;
+use super::tui::{LookArgs, full_screen};
 use super::{Exit, FlagValues, ServerArgs, output};
+use crate::app::backup::Keeper;
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote};
 use crate::app::shop::Listener;
-use crate::app::{Backends, DataFolder, Embedded, Settings, Shop, Telemetry, backends};
+use crate::app::{Backends, DataFolder, Embedded, Office, Settings, Shop, Telemetry, backends};
 use crate::http::listen::{self, Bound};
-use crate::ops::local::LocalOps;
+use crate::ops::Ops;
+use crate::ops::api::Pace;
+use crate::ops::local::{Ground, LocalOps};
 use crate::ports::store::query;
+use crate::tui::effects::Doer;
 
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -41,6 +47,11 @@ pub(super) struct ServeArgs {
     /// All roles but these.
     #[arg(long, value_name = "ROLES")]
     except: Option<String>,
+    /// Show the console on a full screen; anywhere but on a terminal, this changes nothing.
+    #[arg(long)]
+    tui: bool,
+    #[command(flatten)]
+    look: LookArgs,
     #[command(flatten)]
     servers: ServerArgs,
 }
@@ -62,12 +73,12 @@ impl ServeArgs {
     }
 }
 
-pub(super) fn run(_: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(settings))
+    runtime.block_on(serve(args, settings))
 }
 
-async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
+async fn serve(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let environment = Environment::system();
     let telemetry = Telemetry::of_shop(settings, &environment)?;
@@ -90,15 +101,20 @@ async fn serve(settings: &Settings) -> anyhow::Result<Exit> {
     let addresses: Vec<(Listener, String)> =
         bound.iter().map(|(of, bound)| (*of, format!("http://{}", bound.address))).collect();
     let token = folder::new_token();
+    let ops = operations(settings, &shop, &embedded);
     for (of, bound) in bound {
-        shop.listen(of, bound, admin(settings, &shop, &embedded, &token));
+        shop.listen(of, bound, admin(settings, &shop, &ops, &token));
     }
     if let (Some(folder), Some((Listener::Gateway, address))) = (&folder, addresses.first()) {
         let (pid, address) = (std::process::id(), address.clone());
         folder.leave_note(&ServerNote { pid, address, token })?;
     }
     announce(settings, &addresses, folder.as_ref(), seeded)?;
-    signals.next().await;
+    if args.tui && crate::tui::app::has_terminal() {
+        watched(args, ops).await?;
+    } else {
+        signals.next().await;
+    }
     output::say("finishing what is under way; once more ends at once");
     let late = tokio::select! {
         biased;
@@ -161,11 +177,28 @@ fn announce(
     Ok(())
 }
 
+/// Shows the console until its user leaves.
+async fn watched(args: &ServeArgs, ops: Arc<dyn Ops>) -> anyhow::Result<()> {
+    let mut setup = args.look.setup("this shop".into(), false);
+    setup.ends = Some("The shop stops; what is under way goes on at the next start.".into());
+    let Environment { clock, spawn, .. } = Environment::system();
+    let doer = Doer { ops: Some(ops), run: None, clock, spawn, actor: actor(), patient: true };
+    full_screen(setup, doer, std::future::pending()).await?;
+    Ok(())
+}
+
+/// What can be done with the shop of this process.
+fn operations(settings: &Settings, shop: &Shop, embedded: &Embedded) -> Arc<dyn Ops> {
+    let ground = Ground::of_shop(shop.ports(), embedded.console.store(), true);
+    let office = Office::seeing(shop, settings, embedded);
+    let ops = LocalOps::new(ground).with_dials(embedded.dials.clone());
+    Arc::new(ops.with_office(office).with_keeper(Keeper::of(embedded, settings)))
+}
+
 /// The admin API, where it is on.
-fn admin(settings: &Settings, shop: &Shop, embedded: &Embedded, token: &str) -> OpenApiRouter {
+fn admin(settings: &Settings, shop: &Shop, ops: &Arc<dyn Ops>, token: &str) -> OpenApiRouter {
     if !settings.serve.admin {
         return OpenApiRouter::new();
     }
-    let ops = LocalOps::inside(shop.ports(), embedded.dials.clone());
-    crate::ops::api::routes(Arc::new(ops), token.to_owned())
+    crate::ops::api::routes(Arc::clone(ops), token.to_owned(), Pace::of(shop))
 }

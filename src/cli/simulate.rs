@@ -9,7 +9,8 @@ use clap::Args;
 use super::exit::WithExit;
 use super::output::Format;
 use super::signals::Signals;
-use super::{Exit, FlagValues, ServerArgs, output, progress, share};
+use super::tui::LookArgs;
+use super::{Exit, FlagValues, ServerArgs, output, progress, share, watched};
 use crate::app::Settings;
 use crate::app::config::Period;
 use crate::app::system_randomness;
@@ -84,6 +85,11 @@ pub(super) struct SimulateArgs {
     /// Show no progress.
     #[arg(short, long)]
     quiet: bool,
+    /// Show the run and its shop on a full screen; anywhere but on a terminal, this changes nothing.
+    #[arg(long, conflicts_with_all = ["virtual_time", "check_determinism", "quiet"])]
+    tui: bool,
+    #[command(flatten)]
+    look: LookArgs,
     #[command(flatten)]
     servers: ServerArgs,
 }
@@ -214,6 +220,9 @@ fn in_virtual_time(args: &SimulateArgs, plan: virtual_time::Plan) -> anyhow::Res
 
 /// The report, or none if somebody lost patience.
 async fn live(args: &SimulateArgs, plan: Plan) -> anyhow::Result<Option<Report>> {
+    if args.tui && crate::tui::app::has_terminal() {
+        return Box::pin(watched::run(plan, &args.look)).await;
+    }
     let mut signals = Signals::listen()?;
     let watch = Watch::default();
     let shown = progress::show(watch.clone(), args.users, args.quiet);

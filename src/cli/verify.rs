@@ -5,7 +5,7 @@ use clap::Args;
 use super::exit::WithExit;
 use super::output::Format;
 use super::simulate::exit_of;
-use super::{DataArg, Exit, FlagValues, ServerArgs, output};
+use super::{Exit, FlagValues, FolderArg, ServerArgs, output};
 use crate::app::{Settings, folder};
 use crate::sim::check::REQUIRED_OF_FOLDERS;
 use crate::sim::lab::Stats;
@@ -19,7 +19,7 @@ invariant violated, 30 nothing violated, but too little happened to tell."
 )]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
-    data: DataArg,
+    data: FolderArg,
     /// How the report is printed.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,

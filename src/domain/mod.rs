@@ -8,6 +8,7 @@ pub mod money;
 pub mod quantity;
 pub mod reason;
 pub mod secret;
+pub mod spelling;
 pub mod time;
 
 pub use contact::{Email, Phone};

@@ -1,19 +1,12 @@
 //! Topics and their records, as they are shown and asked for.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::OpsError;
 use super::blob::Blob;
 use crate::domain::Timestamp;
-use crate::ports::bus::{EventBus, NewRecord, Position, Record};
-
-/// Records in one answer of a tail at most.
-const BATCH: usize = 500;
+use crate::ports::bus::{EventBus, NewRecord, Record};
 
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -118,7 +111,7 @@ impl NewRecordView {
     }
 }
 
-/// Where a tail begins.
+/// A place of a topic, in each of its partitions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TailStart {
@@ -153,17 +146,6 @@ impl TailStart {
     }
 }
 
-/// Where a tail goes on: the next offset of each partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TailQuery {
-    /// The topic.
-    pub topic: String,
-    /// By partition.
-    #[schema(value_type = BTreeMap<String, u64>)]
-    pub next: BTreeMap<u32, u64>,
-}
-
 pub(super) async fn list(bus: &dyn EventBus) -> Result<Vec<TopicView>, OpsError> {
     let view = |topic: crate::ports::bus::TopicInfo| {
         let partitions: Vec<PartitionView> = topic
@@ -178,86 +160,6 @@ pub(super) async fn list(bus: &dyn EventBus) -> Result<Vec<TopicView>, OpsError>
         }
     };
     Ok(bus.topics().await?.into_iter().map(view).collect())
-}
-
-pub(super) async fn tail_start(
-    bus: &dyn EventBus,
-    topic: &str,
-    start: &TailStart,
-    now: Timestamp,
-) -> Result<TailQuery, OpsError> {
-    let known = bus.topics().await?.into_iter().find(|known| known.name == topic);
-    let known = known.ok_or_else(|| {
-        OpsError::NotFound(format!("there is no topic {topic}; see `ecom topics list`"))
-    })?;
-    let time = match start {
-        TailStart::Time(time) => Some(*time),
-        TailStart::Ago(ms) => Some(now - Duration::from_millis(*ms)),
-        _ => None,
-    };
-    let mut next = BTreeMap::new();
-    for p in &known.partitions {
-        let at = match (start, time) {
-            (_, Some(time)) => bus.offset_at(topic, p.partition, time).await?,
-            (TailStart::End, _) => p.end,
-            (TailStart::Offset(offset), _) => (*offset).clamp(p.start, p.end),
-            (
-                TailStart::Last(_) | TailStart::Beginning | TailStart::Time(_) | TailStart::Ago(_),
-                _,
-            ) => p.start,
-        };
-        next.insert(p.partition, at);
-    }
-    if let TailStart::Last(count) = start {
-        last(bus, topic, &known.partitions, *count, &mut next).await?;
-    }
-    Ok(TailQuery { topic: topic.to_owned(), next })
-}
-
-/// Moves the starts so that the `count` newest records of all partitions together remain.
-async fn last(
-    bus: &dyn EventBus,
-    topic: &str,
-    partitions: &[crate::ports::bus::PartitionInfo],
-    count: u64,
-    next: &mut BTreeMap<u32, u64>,
-) -> Result<(), OpsError> {
-    let mut newest: Vec<(Timestamp, u32, u64)> = vec![];
-    for p in partitions {
-        let from = Position {
-            topic: topic.into(),
-            partition: p.partition,
-            offset: p.end.saturating_sub(count).max(p.start),
-        };
-        let records = bus.read(&from, count as usize).await?;
-        newest.extend(records.iter().map(|r| (r.timestamp, r.at.partition, r.at.offset)));
-        next.insert(p.partition, p.end);
-    }
-    newest.sort_unstable();
-    for (_, partition, offset) in newest.into_iter().rev().take(count as usize) {
-        let at = next.entry(partition).or_insert(offset);
-        *at = offset.min(*at);
-    }
-    Ok(())
-}
-
-pub(super) async fn tail(
-    bus: &dyn EventBus,
-    query: &TailQuery,
-) -> Result<(Vec<RecordView>, TailQuery), OpsError> {
-    let mut records: Vec<Arc<Record>> = vec![];
-    for (partition, offset) in &query.next {
-        let from =
-            Position { topic: query.topic.as_str().into(), partition: *partition, offset: *offset };
-        records.extend(bus.read(&from, BATCH).await?);
-    }
-    records.sort_by_key(|record| (record.timestamp, record.at.partition, record.at.offset));
-    records.truncate(BATCH);
-    let mut next = query.clone();
-    for record in &records {
-        next.next.insert(record.at.partition, record.at.offset + 1);
-    }
-    Ok((records.iter().map(|record| RecordView::from(record.as_ref())).collect(), next))
 }
 
 pub(super) async fn produce(bus: &dyn EventBus, record: NewRecordView) -> Result<String, OpsError> {

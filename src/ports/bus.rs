@@ -130,6 +130,9 @@ pub enum BusError {
     /// Offsets of a group with members cannot be changed.
     #[error("group {0} has active members")]
     GroupActive(String),
+    /// It cannot be done as it was asked for.
+    #[error("{0}")]
+    Invalid(String),
     /// Damaged data or a bug.
     #[error("event bus error: {0}")]
     Broken(String),
@@ -177,6 +180,16 @@ pub trait EventBus: Send + Sync {
 
     /// All topics, by name.
     async fn topics(&self) -> Result<Vec<TopicInfo>, BusError>;
+
+    /// Those topics whose names are `wanted`, by name.
+    async fn topics_named(
+        &self,
+        wanted: &(dyn for<'n> Fn(&'n str) -> bool + Send + Sync),
+    ) -> Result<Vec<TopicInfo>, BusError> {
+        let mut topics = self.topics().await?;
+        topics.retain(|topic| wanted(&topic.name));
+        Ok(topics)
+    }
 
     /// All groups' offsets, by group, topic and partition.
     async fn groups(&self) -> Result<Vec<GroupOffset>, BusError>;

@@ -38,16 +38,12 @@ pub enum MailError {
     /// Not now (SMTP 4xx, no connection).
     #[error("mail not accepted for now: {0}")]
     Later(String),
+    /// Perhaps: it was handed over, and no answer came. Another attempt may make a second copy of it.
+    #[error("mail may have been accepted, but no answer came: {0}")]
+    Unanswered(String),
     /// Never (SMTP 5xx).
     #[error("mail refused: {0}")]
     Refused(String),
-}
-
-impl MailError {
-    /// Whether sending again later can succeed.
-    pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Later(_))
-    }
 }
 
 /// Sends e-mail.

@@ -7,6 +7,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::inquiry::{Answer, Inquiry, InquiryError};
 use crate::domain::Timestamp;
 
 /// A column's value.
@@ -251,6 +252,11 @@ pub trait Store: Send + Sync {
 
     /// Bytes that the store can still grow by, if known and bounded.
     async fn room(&self) -> Result<Option<u64>, StoreError>;
+
+    /// Answers what somebody asks in SQL, whatever that is: nothing can be changed by it.
+    async fn inquire(&self, _: &Inquiry) -> Result<Answer, InquiryError> {
+        Err(InquiryError::Wrong("this store takes no questions".into()))
+    }
 }
 
 /// Runs one query with one row of parameters.

@@ -29,8 +29,12 @@ const BEAT: &str = "insert into members (instance, part, alive_until) values (?1
  on conflict (instance, part) do update set alive_until = excluded.alive_until";
 const ALIVE: &str =
     "select instance from members where part = ?1 and alive_until > ?2 order by instance";
-const STARTED: &str = "insert into process_starts (started_at) values (?1)";
+const GAP: &str = "insert into process_gaps (gone_since, back_at) values (?1, ?2)";
+const ENDED: &str = "insert into process_gaps (gone_since, back_at)
+ select alive_until, alive_until from members where instance = ?1 and alive_until < ?2";
 const LEAVE: &str = "delete from members where instance = ?1";
+const ALL_ENDED: &str = "insert into process_gaps (gone_since, back_at)
+ select alive_until, alive_until from members where alive_until < ?1";
 const FORGET: &str = "delete from members where alive_until < ?1";
 
 /// A share of work: those numbers that leave `index` when divided by `of`.
@@ -108,12 +112,13 @@ impl Members {
         let until = self.lock().and_then(|seen| seen.until);
         let lapsed = until.and_then(|until| begun.checked_sub(until));
         let mut batch = Batch::default();
-        batch.one(BEAT, values![&*self.instance, part, now + ALIVE_FOR]);
-        if let Some(ago) = lapsed {
-            // Others took it for gone, and its work over: to whoever judges, it ended then and starts again.
-            batch.one(STARTED, values![now - ago]);
-            batch.one(STARTED, values![now]);
+        // Who judges must know when others may have taken its work over, or that of its namesake before it.
+        match (until, lapsed) {
+            (None, _) => batch.any(ENDED, values![&*self.instance, now]),
+            (_, Some(ago)) => batch.one(GAP, values![now - ago, now]),
+            (Some(_), None) => {}
         }
+        batch.one(BEAT, values![&*self.instance, part, now + ALIVE_FOR]);
         store.write(batch).await?;
         let rows = query(store, ALIVE, values![part, now]).await?;
         let index = rows.iter().position(|row| row.text(0) == Ok(&self.instance)).unwrap_or(0);
@@ -149,7 +154,9 @@ impl Members {
         *self.lock() = None;
         let mut batch = Batch::default();
         batch.any(LEAVE, values![&*self.instance]);
-        batch.any(FORGET, values![clock.now() - ALIVE_FOR * 100]);
+        let long_ago = clock.now() - ALIVE_FOR * 100;
+        batch.any(ALL_ENDED, values![long_ago]);
+        batch.any(FORGET, values![long_ago]);
         store.write(batch).await
     }
 }

@@ -4,6 +4,7 @@
 pub mod effects;
 pub mod health;
 pub mod janitor;
+pub mod lag;
 pub mod members;
 pub mod meters;
 pub mod outbox;

@@ -1,15 +1,13 @@
 //! Whether new orders can be taken: not while the outbox is long or the disk nearly full. Reading
 //! goes on all the same, and so does finishing what was taken.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::meters::LagLabels;
 use super::{Health, Meters, Stop};
+use crate::ports::Clock;
 use crate::ports::store::{Store, StoreError, query};
-use crate::ports::{Clock, EventBus};
 use crate::services::desk::Bells;
 use crate::values;
 
@@ -19,12 +17,10 @@ const UNPUBLISHED: &str =
 /// Pause between two looks.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Watches the outbox, the consumers and the disk.
+/// Watches the outbox and the disk.
 pub struct PressureGauge {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// The bus, for the consumers' lag.
-    pub bus: Arc<dyn EventBus>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Where to say it.
@@ -47,7 +43,6 @@ impl PressureGauge {
                 Ok(why) => why,
                 Err(e) => Some(e.to_string()),
             };
-            self.measure_lag().await;
             let before = self.bells.pressure.swap(why.is_some(), Ordering::Relaxed);
             self.tell(why, before);
             if stop.unless_said(self.clock.sleep(EVERY)).await.is_none() {
@@ -68,17 +63,6 @@ impl PressureGauge {
             tracing::info!("new orders are taken again");
         }
         self.health.up("intake");
-    }
-
-    async fn measure_lag(&self) {
-        let Ok(offsets) = self.bus.groups().await else { return };
-        let mut lag: BTreeMap<(String, String), u64> = BTreeMap::new();
-        for offset in offsets {
-            *lag.entry((offset.group, offset.topic)).or_default() += offset.lag;
-        }
-        for ((group, topic), lag) in lag {
-            self.meters.lag.get_or_create(&LagLabels { group, topic }).set(lag as i64);
-        }
     }
 
     async fn look(&self) -> Result<Option<String>, StoreError> {

@@ -16,9 +16,10 @@ use super::report::{Backend, Mode, Parts, Report};
 use crate::app::embedded::Environment;
 use crate::app::folder::{self, ServerNote, ThrowAway};
 use crate::app::shop::Listener;
-use crate::app::{Backends, DataFolder, Ports, Remains, Settings, Shop, SystemClock};
+use crate::app::{Backends, DataFolder, Office, Ports, Remains, Settings, Shop, SystemClock};
 use crate::http::listen;
-use crate::ops::local::LocalOps;
+use crate::ops::api::Pace;
+use crate::ops::local::{Ground, LocalOps};
 use crate::ports::store::{Store, query};
 use crate::ports::{Clock, EventBus};
 
@@ -148,8 +149,12 @@ async fn shop_in(path: &Path, plan: &Plan, watch: &Watch) -> anyhow::Result<(Arc
     let bound = listen::bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await?;
     let address = format!("http://{}", bound.address);
     let token = folder::new_token();
-    let ops = Arc::new(LocalOps::inside(shop.ports(), embedded.dials.clone()));
-    shop.listen(Listener::Gateway, bound, crate::ops::api::routes(ops, token.clone()));
+    let ground = Ground::of_shop(shop.ports(), embedded.console.store(), true);
+    let office = Office::seeing(&shop, &plan.settings, &embedded);
+    let ops = LocalOps::new(ground).with_dials(embedded.dials.clone()).with_office(office);
+    let ops = Arc::new(ops);
+    let admin = crate::ops::api::routes(ops, token.clone(), Pace::of(&shop));
+    shop.listen(Listener::Gateway, bound, admin);
     owned.leave_note(&ServerNote { pid: std::process::id(), address: address.clone(), token })?;
     watch.opened(path);
     settle(&ports, watch).await?;

@@ -357,6 +357,7 @@ fn retention_spares_what_a_failing_worker_has_not_read() {
                 topic: "none",
                 break_polls: b,
                 handed_out: Arc::default(),
+                mangle: Arc::default(),
             };
             Ports { bus: Arc::new(bus), ..ports }
         },

@@ -17,15 +17,16 @@ use crate::harness::program::{Printed, Served, run};
 use crate::harness::{settings, shop_with};
 
 /// The published schema of that name.
-fn schema(name: &str) -> jsonschema::Validator {
+pub(crate) fn schema(name: &str) -> jsonschema::Validator {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(format!("{name}.json"));
     let schema: Json = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     jsonschema::draft202012::meta::validate(&schema).unwrap();
     jsonschema::draft202012::new(&schema).unwrap()
 }
 
+/// The JSON value in `text`, which must be one of the published schema of that name.
 #[track_caller]
-fn expect_valid(name: &str, text: &str) -> Json {
+pub(crate) fn expect_valid(name: &str, text: &str) -> Json {
     let report: Json =
         serde_json::from_str(text).unwrap_or_else(|e| panic!("not one JSON value: {e}\n{text}"));
     let wrong: Vec<String> =

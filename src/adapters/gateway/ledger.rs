@@ -12,9 +12,9 @@ use super::wire::{Ask, segment};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::sqlite::Journal;
 use crate::adapters::store::SqliteStore;
-use crate::domain::{Invalid, Secret, Timestamp};
+use crate::domain::{Invalid, OrderId, Secret, Timestamp};
 use crate::ports::gateway::GatewayError;
-use crate::ports::store::{StoreError, query};
+use crate::ports::store::{Row, StoreError, query};
 use crate::values;
 
 const CHARGES: &str = "select charge_key, order_id, user_id, amount_minor, outcome, lost_reply,
@@ -24,6 +24,8 @@ const REFUNDS: &str = "select refund_key, charge_key, amount_minor, at from gate
 
 /// Rows of one page at most.
 pub const PAGE_MAX: u32 = 1_000;
+/// Rows among which those of one order are: its keys are next to each other.
+const FEW: u32 = 32;
 /// A page must come within this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -61,6 +63,34 @@ pub struct LedgerRefund {
     pub at: Timestamp,
 }
 
+impl LedgerCharge {
+    /// The charge in a row with these columns, in their order.
+    pub fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            charge_key: row.text(0)?.to_owned(),
+            order_id: row.text(1)?.to_owned(),
+            user_id: row.text(2)?.to_owned(),
+            amount_minor: row.int(3)?,
+            outcome: row.text(4)?.to_owned(),
+            lost_reply: row.int(5)? != 0,
+            asked_at: row.time_opt(6)?,
+            at: row.time(7)?,
+        })
+    }
+}
+
+impl LedgerRefund {
+    /// The refund in a row with these columns, in their order.
+    pub fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            refund_key: row.text(0)?.to_owned(),
+            charge_key: row.text(1)?.to_owned(),
+            amount_minor: row.int(2)?,
+            at: row.time(3)?,
+        })
+    }
+}
+
 /// The books, read from their tables.
 pub struct Ledger(SqliteStore);
 
@@ -73,33 +103,13 @@ impl Ledger {
     /// The first `limit` charges whose key comes after `after`.
     pub async fn charges(&self, after: &str, limit: u32) -> Result<Vec<LedgerCharge>, StoreError> {
         let rows = query(&self.0, CHARGES, values![after, limit]).await?;
-        let charge = |row: &crate::ports::Row| {
-            Ok(LedgerCharge {
-                charge_key: row.text(0)?.to_owned(),
-                order_id: row.text(1)?.to_owned(),
-                user_id: row.text(2)?.to_owned(),
-                amount_minor: row.int(3)?,
-                outcome: row.text(4)?.to_owned(),
-                lost_reply: row.int(5)? != 0,
-                asked_at: row.time_opt(6)?,
-                at: row.time(7)?,
-            })
-        };
-        rows.iter().map(charge).collect()
+        rows.iter().map(LedgerCharge::read).collect()
     }
 
     /// The first `limit` refunds whose key comes after `after`.
     pub async fn refunds(&self, after: &str, limit: u32) -> Result<Vec<LedgerRefund>, StoreError> {
         let rows = query(&self.0, REFUNDS, values![after, limit]).await?;
-        let refund = |row: &crate::ports::Row| {
-            Ok(LedgerRefund {
-                refund_key: row.text(0)?.to_owned(),
-                charge_key: row.text(1)?.to_owned(),
-                amount_minor: row.int(2)?,
-                at: row.time(3)?,
-            })
-        };
-        rows.iter().map(refund).collect()
+        rows.iter().map(LedgerRefund::read).collect()
     }
 }
 
@@ -122,6 +132,29 @@ impl HttpLedger {
         self.all("refunds", |refund: &LedgerRefund| &refund.refund_key).await
     }
 
+    /// The charge of an order and its refund: the pages that begin right before their keys.
+    pub async fn of_order(
+        &self,
+        id: &OrderId,
+    ) -> Result<(Vec<LedgerCharge>, Vec<LedgerRefund>), GatewayError> {
+        let before = &id.as_str()[..id.as_str().len() - 1];
+        let mut charges: Vec<LedgerCharge> = self.page("charges", before, FEW).await?;
+        let mut refunds: Vec<LedgerRefund> = self.page("refunds", id.as_str(), FEW).await?;
+        charges.retain(|charge| charge.charge_key == id.as_str());
+        refunds.retain(|refund| refund.charge_key == id.as_str());
+        Ok((charges, refunds))
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<T>, GatewayError> {
+        let path = format!("/v1/ledger/{what}?after={}&limit={limit}", segment(after));
+        self.0.read(&Ask { method: "GET", path: &path, ..Ask::default() }).await
+    }
+
     async fn all<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -130,9 +163,7 @@ impl HttpLedger {
         let mut all: Vec<T> = vec![];
         loop {
             let after = all.last().map_or("", |row| key(row));
-            let path = format!("/v1/ledger/{what}?after={}&limit={PAGE_MAX}", segment(after));
-            let ask = Ask { method: "GET", path: &path, ..Ask::default() };
-            let page: Vec<T> = self.0.read(&ask).await?;
+            let page: Vec<T> = self.page(what, after, PAGE_MAX).await?;
             if page.iter().any(|row| key(row).as_str() <= after) {
                 // It would never end.
                 let text = format!("pages of the ledger's {what} overlap at {after}");

@@ -17,8 +17,14 @@ pub struct Schema {
 
 impl Schema {
     /// The shop's tables.
-    pub const SHOP: Self =
-        Self { steps: &[include_str!("../../../migrations/postgres/shop/0001.sql")] };
+    pub const SHOP: Self = Self {
+        steps: &[
+            include_str!("../../../migrations/postgres/shop/0001.sql"),
+            include_str!("../../../migrations/postgres/shop/0002.sql"),
+            include_str!("../../../migrations/postgres/shop/0003.sql"),
+            include_str!("../../../migrations/postgres/shop/0004.sql"),
+        ],
+    };
 
     /// Applies the steps that are missing, each whole or not at all. A database with more steps than
     /// this build knows is refused.

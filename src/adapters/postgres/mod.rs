@@ -6,7 +6,10 @@
 //! This is the only folder that names `sqlx`.
 
 mod cells;
+mod emptying;
 mod errors;
+mod inquiry;
+mod look;
 mod migrate;
 mod notices;
 mod own_schema;
@@ -27,9 +30,11 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::ports::clock::timeout;
+use crate::ports::inquiry::{Answer, Inquiry, InquiryError};
 use crate::ports::store::{Batch, Expect, Read, Row, Store, StoreError, Write};
 use crate::ports::{Clock, Spawn};
 use errors::Trouble;
+pub use look::{PostgresFacts, look};
 pub use migrate::Schema;
 pub use notices::PostgresNotices;
 pub use own_schema::OwnSchema;
@@ -330,5 +335,9 @@ impl Store for PostgresStore {
 
     async fn room(&self) -> Result<Option<u64>, StoreError> {
         Ok(None) // the server's disk is the server's business; a full one answers `Full`
+    }
+
+    async fn inquire(&self, inquiry: &Inquiry) -> Result<Answer, InquiryError> {
+        self.answer(inquiry).await
     }
 }

@@ -24,8 +24,6 @@ use crate::ports::clock::timeout;
 const REST: Duration = Duration::from_secs(1);
 /// Commands that wait to be written; as many as checkouts that one process takes at once.
 const PIPELINE: usize = 1_024;
-/// Keys that are looked at in one step of a search.
-const SCANNED: usize = 1_000;
 
 /// Why the server did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,28 +112,7 @@ impl RedisLink {
             let text = "without a prefix every key would be removed".to_owned();
             return Err(LinkError { text, code: None });
         }
-        let literal = |c: char| if "*?[]\\".contains(c) { format!("\\{c}") } else { c.to_string() };
-        let pattern = &format!("{}*", self.0.prefix.chars().map(literal).collect::<String>());
-        let mut at = 0_u64;
-        loop {
-            let scan = |mut connection| async move {
-                let mut scan = redis::cmd("SCAN");
-                scan.arg(at).arg("MATCH").arg(pattern).arg("COUNT").arg(SCANNED);
-                scan.query_async::<(u64, Vec<Vec<u8>>)>(&mut connection).await
-            };
-            let (next, keys) = self.again(scan).await?;
-            if !keys.is_empty() {
-                let keys = &keys;
-                let unlink = |mut connection| async move {
-                    redis::cmd("UNLINK").arg(keys).query_async::<()>(&mut connection).await
-                };
-                self.again(unlink).await?;
-            }
-            if next == 0 {
-                return Ok(());
-            }
-            at = next;
-        }
+        self.remove("").await
     }
 
     /// The key called `name`.

@@ -4,7 +4,10 @@
 mod cache;
 mod holds;
 mod link;
+mod look;
+mod sweep;
 
 pub use cache::RedisCache;
 pub use holds::RedisHolds;
 pub use link::{LinkError, RedisLink};
+pub use look::RedisFacts;

@@ -8,7 +8,9 @@
 
 mod checkpoint;
 mod convert;
+pub mod copy;
 mod durability;
+mod inquiry;
 mod schema;
 mod wal;
 mod writer;

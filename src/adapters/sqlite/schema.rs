@@ -21,6 +21,9 @@ impl Schema {
         steps: &[
             include_str!("../../../migrations/sqlite/shop/0001.sql"),
             include_str!("../../../migrations/sqlite/shop/0002.sql"),
+            include_str!("../../../migrations/sqlite/shop/0003.sql"),
+            include_str!("../../../migrations/sqlite/shop/0004.sql"),
+            include_str!("../../../migrations/sqlite/shop/0005.sql"),
         ],
     };
 
@@ -32,6 +35,15 @@ impl Schema {
             include_str!("../../../migrations/sqlite/outside/0002.sql"),
             include_str!("../../../migrations/sqlite/outside/0003.sql"),
             include_str!("../../../migrations/sqlite/outside/0004.sql"),
+        ],
+    };
+
+    /// What the console remembers of a cluster.
+    pub const CONSOLE: Self = Self {
+        name: "console",
+        steps: &[
+            include_str!("../../../migrations/sqlite/console/0001.sql"),
+            include_str!("../../../migrations/sqlite/console/0002.sql"),
         ],
     };
 

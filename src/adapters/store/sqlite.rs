@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::adapters::sqlite::{Job, Journal, ReadOnly, Schema, Tx};
+use crate::ports::inquiry::{Answer, Inquiry, InquiryError};
 use crate::ports::store::{Batch, Read, Row, Store, StoreError};
 
 /// A store on a journal, which it may share with an event log.
@@ -58,6 +59,10 @@ impl Store for SqliteStore {
 
     async fn room(&self) -> Result<Option<u64>, StoreError> {
         self.journal.room()
+    }
+
+    async fn inquire(&self, inquiry: &Inquiry) -> Result<Answer, InquiryError> {
+        self.journal.inquire(inquiry).await
     }
 }
 

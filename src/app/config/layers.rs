@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{ConfigError, originals, secrets};
+use crate::domain::spelling::distance;
 
 /// Profiles that need no file.
 const PROFILES: [(&str, &str); 1] =
@@ -307,7 +308,7 @@ impl Profiles {
 type Flat = Vec<(String, Value)>;
 
 /// The environment variable of a setting.
-fn env_name(key: &str) -> String {
+pub fn env_name(key: &str) -> String {
     format!("ECOM_{}", key.replace('.', "_").to_uppercase())
 }
 
@@ -324,19 +325,4 @@ fn flatten(table: &Table) -> Vec<(String, Value)> {
         }
     }
     flat
-}
-
-/// How many letters must be added, removed or changed to make `a` of `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let change = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

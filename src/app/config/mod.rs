@@ -15,10 +15,11 @@ use serde::Deserialize;
 
 use super::logging::{self, LogFormat};
 use super::roles::{Role, Roles};
+use super::zone::Zone;
 use crate::domain::{Email, Secret};
 use crate::ports::GatewayDials;
 use crate::services::{Mutation, ShopSettings};
-pub use layers::{Layers, Origin, Sources};
+pub use layers::{Layers, Origin, Sources, env_name};
 pub use units::{ByteSize, Period};
 
 /// Everything that can be set.
@@ -46,6 +47,10 @@ pub struct Settings {
     pub sms: servers::SmsSettings,
     /// The payment provider.
     pub gateway: GatewaySettings,
+    /// What people see.
+    display: DisplaySettings,
+    /// The console.
+    pub console: ConsoleSettings,
     /// Log output.
     pub log: LogSettings,
     /// A deliberate bug, in tests of the checker.
@@ -135,6 +140,19 @@ pub struct GatewaySettings {
     pub seed: u64,
 }
 
+/// `[display]`
+#[derive(Debug, Clone, Deserialize)]
+struct DisplaySettings {
+    timezone: String,
+}
+
+/// `[console]`
+#[derive(Debug, Clone, Deserialize)]
+pub struct ConsoleSettings {
+    /// Whether commands that change something must be confirmed, also off a terminal.
+    pub protected: bool,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 pub struct LogSettings {
@@ -182,6 +200,9 @@ impl Settings {
         }
         if let Err((key, text)) = servers::check(self) {
             return wrong(key, text);
+        }
+        if let Err(text) = Zone::named(&self.display.timezone) {
+            return wrong("display.timezone", text);
         }
         if let Err(text) = logging::filter(&self.log.level) {
             return wrong("log.level", text);
@@ -296,6 +317,11 @@ impl Settings {
             webhook_secret: self.gateway.webhook_secret.clone(),
             mutation: self.mutation,
         }
+    }
+
+    /// The time zone in which people read times.
+    pub fn zone(&self) -> Result<Zone, String> {
+        Zone::named(&self.display.timezone)
     }
 
     /// Keeps everything in this folder.

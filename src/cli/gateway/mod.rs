@@ -5,8 +5,9 @@ mod serve;
 use clap::{Args, Subcommand};
 
 use super::exit::WithExit;
+use super::protect::{self, YesArg};
 use super::reach::{Reach, failed};
-use super::{DataArg, Exit, FlagValues, output, share};
+use super::{Exit, FlagValues, FolderArg, output, share};
 use crate::app::{Settings, provider};
 use crate::ports::{GatewayDials, GatewayError};
 
@@ -37,7 +38,7 @@ struct ProviderArg {
     #[arg(long, value_name = "URL", conflicts_with = "data")]
     url: Option<String>,
     #[command(flatten)]
-    data: DataArg,
+    data: FolderArg,
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +58,8 @@ pub(super) struct SetArgs {
     /// 99th percentile of the time to answer, in ms.
     #[arg(long, value_name = "MS")]
     latency_p99: Option<u64>,
+    #[command(flatten)]
+    yes: YesArg,
     #[command(flatten)]
     provider: ProviderArg,
 }
@@ -87,6 +90,8 @@ pub(super) fn run(command: &GatewayCommand, settings: &Settings) -> anyhow::Resu
             GatewayCommand::Serve(args) => return serve::run(args, settings).await,
             GatewayCommand::Show(args) => turn(&args.provider, settings, |_| false).await?,
             GatewayCommand::Set(args) => {
+                let what = "make the provider behave differently";
+                protect::mild(settings.console.protected, what, &args.yes)?;
                 turn(&args.provider, settings, |dials| args.turn(dials)).await?
             }
         };

@@ -15,6 +15,7 @@ use crate::events::{Event, Topic};
 use crate::ports::StoreError;
 use crate::ports::mail::{MailError, Mailbox, Mailer, Sms};
 use model::{Channel, Message, Status};
+use store::Attempt;
 
 /// The notification service.
 pub struct Notifications {
@@ -141,11 +142,15 @@ impl Effects for Notifications {
         let mut again = vec![];
         for (message, outcome) in done {
             match outcome {
-                Ok(()) => store::record(unit, message, Status::Sent, None, None),
-                Err(MailError::Later(reason)) => {
+                Ok(()) => store::record(unit, message, &Attempt::ended(Status::Sent, None)),
+                Err(error @ (MailError::Later(reason) | MailError::Unanswered(reason))) => {
                     let next = message.failed_once_more(unit.now);
-                    let at = Some(next.next_attempt_at);
-                    store::record(unit, message, Status::Pending, Some(reason), at);
+                    let attempt = Attempt {
+                        unanswered: matches!(error, MailError::Unanswered(_)),
+                        next_attempt_at: Some(next.next_attempt_at),
+                        ..Attempt::ended(Status::Pending, Some(reason))
+                    };
+                    store::record(unit, message, &attempt);
                     again.push(next);
                 }
                 Err(MailError::Refused(reason)) => {
@@ -154,7 +159,7 @@ impl Effects for Notifications {
                         reason,
                         "message refused for good"
                     );
-                    store::record(unit, message, Status::Failed, Some(reason), None);
+                    store::record(unit, message, &Attempt::ended(Status::Failed, Some(reason)));
                 }
             }
         }

@@ -22,7 +22,7 @@ const SELECT_STANDING: &str =
    created_at, updated_at
  from notifications where message_id = ?1";
 const UPDATE: &str = "update notifications set status = ?2, reason = ?3, attempts = ?4,
-   next_attempt_at = ?5, updated_at = ?6, owner = ?7
+   next_attempt_at = ?5, updated_at = ?6, owner = ?7, unanswered = unanswered + ?8
  where message_id = ?1 and status = 'PENDING'";
 
 // What nobody alive sends is due at once.
@@ -126,25 +126,40 @@ fn message(row: &Row) -> Result<Message, StoreError> {
     })
 }
 
+/// How an attempt to send a message ended.
+pub(super) struct Attempt<'a> {
+    /// Where the message stands now.
+    pub(super) status: Status,
+    /// Why it was not taken.
+    pub(super) reason: Option<&'a str>,
+    /// When it is tried again.
+    pub(super) next_attempt_at: Option<Timestamp>,
+    /// Whether it may have been taken all the same.
+    pub(super) unanswered: bool,
+}
+
+impl<'a> Attempt<'a> {
+    /// One after which there is no other.
+    pub(super) const fn ended(status: Status, reason: Option<&'a str>) -> Self {
+        Self { status, reason, next_attempt_at: None, unanswered: false }
+    }
+}
+
 /// Notes how an attempt ended.
-pub(super) fn record(
-    unit: &mut UnitOfWork,
-    message: &Message,
-    status: Status,
-    reason: Option<&str>,
-    next_attempt_at: Option<Timestamp>,
-) {
+pub(super) fn record(unit: &mut UnitOfWork, message: &Message, attempt: &Attempt<'_>) {
     let (attempts, now) = (message.attempts + 1, unit.now);
+    let Attempt { status, reason, next_attempt_at, unanswered } = attempt;
     unit.any(
         UPDATE,
         values![
             &message.message_id,
             status.as_str(),
-            reason,
+            *reason,
             attempts,
-            next_attempt_at,
+            *next_attempt_at,
             now,
-            &*unit.owner
+            &*unit.owner,
+            i64::from(*unanswered)
         ],
     );
 }

@@ -179,7 +179,7 @@ async fn cancel(
     PathId(id): PathId<OrderId>,
 ) -> Result<Json<OrderBody>, Problem> {
     match orders.cancel(&id).await? {
-        Cancellation::Done(order) => {
+        Cancellation::Done(order, _) => {
             tracing::info!(order_id = %id, "order cancelled on request");
             let looked = orders.look(&id).await?;
             Ok(Json(looked.unwrap_or_else(|| OrderBody::of(order, vec![]))))

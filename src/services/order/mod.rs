@@ -36,11 +36,20 @@ pub struct Orders {
     checkouts: Arc<dyn CheckoutLookup>,
 }
 
+/// Somebody who does something about an order that is not their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Who.
+    pub actor: String,
+    /// Why, in their words; may be empty.
+    pub why: String,
+}
+
 /// What became of a customer's wish to cancel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancellation {
-    /// The order is cancelled, now or before.
-    Done(Order),
+    /// The order is cancelled; whether it was not before.
+    Done(Order, bool),
     /// It is fulfilled and stays so.
     TooLate(Order),
     /// Checked out, but not yet taken up: ask again in a moment.
@@ -57,6 +66,15 @@ impl Orders {
 
     /// Cancels an order on the customer's behalf.
     pub async fn cancel(&self, id: &OrderId) -> Result<Cancellation, StoreError> {
+        self.cancel_for(id, None).await
+    }
+
+    /// The same; if an operator does it, who and why is written down with it.
+    pub async fn cancel_for(
+        &self,
+        id: &OrderId,
+        by: Option<&Operator>,
+    ) -> Result<Cancellation, StoreError> {
         let clock = &self.desk.clock;
         let give_up = clock.elapsed() + TAKEN_UP_WITHIN;
         for _ in 0..CANCEL_TRIES {
@@ -78,20 +96,35 @@ impl Orders {
                 Verdict::Ignored | Verdict::TooEarly
                     if tracked.order.status == Status::Cancelled =>
                 {
-                    return Ok(Cancellation::Done(tracked.order));
+                    return Ok(Cancellation::Done(tracked.order, false));
                 }
                 Verdict::Ignored | Verdict::TooEarly => {
                     return Ok(Cancellation::TooLate(tracked.order));
                 }
             }
             tracked.save(&mut unit);
+            if let Some(by) = by {
+                store::note(&mut unit, id, by, "cancelled");
+            }
             match self.desk.commit(unit).await {
-                Ok(()) => return Ok(Cancellation::Done(tracked.order)),
+                Ok(()) => return Ok(Cancellation::Done(tracked.order, true)),
                 Err(StoreError::Conflict(_)) => self.desk.pause_after_conflict().await,
                 Err(e) => return Err(e),
             }
         }
         Err(StoreError::Unavailable(format!("order {id} changes too fast to be cancelled")))
+    }
+
+    /// Writes down what an operator did about an order, where that is all there is to write.
+    pub async fn note(
+        &self,
+        id: &OrderId,
+        by: &Operator,
+        action: &'static str,
+    ) -> Result<(), StoreError> {
+        let mut unit = self.desk.unit();
+        store::note(&mut unit, id, by, action);
+        self.desk.commit(unit).await
     }
 
     fn happening(&self, event: &Event, unit: &UnitOfWork) -> Option<(OrderId, Happening)> {

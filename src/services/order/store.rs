@@ -1,5 +1,6 @@
 //! The order service's SQL.
 
+use super::Operator;
 use super::model::{Order, Status};
 use crate::domain::{
     CancelReason, DeclineReason, Email, EventId, OrderId, Phone, Timestamp, UserId,
@@ -36,6 +37,9 @@ const INSERT_HISTORY: &str =
  values (?1, ?2, ?3, ?4, ?5, ?6)";
 const SELECT_HISTORY: &str =
     "select status, reason, at from order_status_history where order_id = ?1 order by version";
+
+const INSERT_NOTE: &str =
+    "insert into order_notes (order_id, at, actor, action, detail) values (?1, ?2, ?3, ?4, ?5)";
 
 /// An order in hand: as loaded, and with what has happened to it since.
 pub(super) struct Tracked {
@@ -122,6 +126,12 @@ impl Tracked {
         }
         unit.order_changed(order.order_id.clone(), status);
     }
+}
+
+/// Writes down what an operator did about an order.
+pub(super) fn note(unit: &mut UnitOfWork, order: &OrderId, by: &Operator, action: &'static str) {
+    let now = unit.now;
+    unit.one(INSERT_NOTE, values![order, now, &by.actor, action, &by.why]);
 }
 
 fn tracked(row: &Row) -> Result<Tracked, StoreError> {

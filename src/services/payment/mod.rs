@@ -69,6 +69,28 @@ impl Payments {
         }
     }
 
+    /// Asks the provider once more for a refund that it had refused for good; whether it had. The status
+    /// that the payment has then, if there is such a payment.
+    pub async fn ask_again(&self, id: &OrderId) -> Result<Option<(bool, Status)>, StoreError> {
+        loop {
+            let Some(mut payment) = store::load(&self.desk, [id]).await?.pop() else {
+                return Ok(None);
+            };
+            let (mut unit, version) = (self.desk.unit(), payment.version);
+            if !payment.ask_again(unit.now) {
+                return Ok(Some((false, payment.status)));
+            }
+            store::update(&mut unit, &payment, version);
+            let status = payment.status;
+            self.handover.after(&mut unit, vec![payment]);
+            match self.desk.commit(unit).await {
+                Ok(()) => return Ok(Some((true, status))),
+                Err(StoreError::Conflict(_)) => self.desk.pause_after_conflict().await,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
     async fn refund(&self, payment: &Payment) -> Outcome {
         let refund = Refund {
             key: format!("{}:refund", payment.order_id),

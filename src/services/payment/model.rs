@@ -5,6 +5,8 @@
 //!  PENDING ───────────────▶ SUCCEEDED ───────────────▶ REFUND_DUE ─────────▶ REFUNDED
 //!     │ declined, hold lapsed                               ▲  │ refused for good
 //!     ├──────────────────▶ FAILED                           │  └──────────▶ REFUND_FAILED
+//!     │                                                     │ an operator asks again │
+//!     │                                                     ├◀───────────────────────┘
 //!     │ captured, but its order was cancelled meanwhile ────┘
 //!     └ never charged, and its order was cancelled ──▶ CANCELLED
 //! ```
@@ -141,6 +143,17 @@ impl Payment {
             }
             _ => return false,
         }
+        self.version += 1;
+        true
+    }
+
+    /// The provider, which would not give the money back, is asked once more. Whether it had refused.
+    pub fn ask_again(&mut self, now: Timestamp) -> bool {
+        if self.status != Status::RefundFailed {
+            return false;
+        }
+        self.reason = None;
+        self.refund_due(self.cause, now);
         self.version += 1;
         true
     }

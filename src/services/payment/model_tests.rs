@@ -103,3 +103,17 @@ fn unclear_answers_are_asked_about_less_and_less_often_but_for_ever() {
 fn a_late_refund_answer_does_not_end_a_charge() {
     check(asked(), &Outcome::Refunded, Status::Pending, None, true);
 }
+
+#[test]
+fn only_a_refund_that_was_refused_is_asked_for_again() {
+    let mut payment = settled(&CAPTURED);
+    assert!(!payment.ask_again(NOW), "nothing is owed");
+    payment.cancel_order(CAUSE, NOW);
+    assert!(!payment.ask_again(NOW), "it is under way");
+    payment.settle(&Outcome::Refused("no".into()), NOW);
+    let version = payment.version;
+    assert!(payment.ask_again(NOW));
+    assert_eq!((payment.status, payment.reason.as_deref()), (Status::RefundDue, None));
+    assert_eq!((payment.next_attempt_at, payment.version), (Some(NOW), version + 1));
+    check(payment, &Outcome::Refunded, Status::Refunded, Some(Topic::PaymentRefunded), false);
+}

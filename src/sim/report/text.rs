@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Report;
+use crate::app::zone::local;
 use crate::sim::check::{CheckResult, Status};
 use crate::sim::figures::Percentiles;
 
@@ -20,7 +21,7 @@ fn write_all(out: &mut String, r: &Report) -> std::fmt::Result {
     for story in &r.stories {
         writeln!(out, "\n{}", story.order)?;
         for moment in &story.moments {
-            writeln!(out, "  {}  {:<8} {}", moment.at, moment.source, moment.text)?;
+            writeln!(out, "  {}  {:<8} {}", local(moment.at), moment.source, moment.text)?;
         }
     }
     writeln!(out)?;

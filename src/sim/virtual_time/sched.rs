@@ -15,6 +15,7 @@ use crate::ports::bus::{
     BusError, EventBus, GroupOffset, NewRecord, Position, Record, Subscription, TopicInfo,
 };
 use crate::ports::gateway::{Charge, Decision, Gateway, GatewayError, Refund};
+use crate::ports::inquiry::{Answer, Inquiry, InquiryError};
 use crate::ports::mail::{Mail, MailError, Mailer};
 use crate::ports::store::{Batch, Read, Row, Store, StoreError};
 
@@ -105,6 +106,10 @@ impl Store for Scheduled<dyn Store> {
 
     async fn room(&self) -> Result<Option<u64>, StoreError> {
         self.inner.room().await
+    }
+
+    async fn inquire(&self, inquiry: &Inquiry) -> Result<Answer, InquiryError> {
+        self.inner.inquire(inquiry).await
     }
 }
 

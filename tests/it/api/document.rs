@@ -100,6 +100,49 @@ fn every_operation_says_what_it_takes_and_how_it_ends() {
     });
 }
 
+fn named(field: &str, id: &str) -> String {
+    json!({ field: id }).to_string()
+}
+
+/// What an operator asks for about an order.
+fn wish(order: &str) -> String {
+    json!({ "order": order, "actor": "ann" }).to_string()
+}
+
+fn about_orders(id: &str) -> [Ask; 8] {
+    [
+        Ask::new("POST", "/admin/v1/orders/list").json("{}").admin(),
+        Ask::new("POST", "/admin/v1/orders/stuck").json(r#"{"older_than_ms":0}"#).admin(),
+        Ask::new("POST", "/admin/v1/orders/show").json(named("id", id)).admin(),
+        Ask::new("POST", "/admin/v1/trace").json(named("id", id)).admin(),
+        Ask::new("POST", "/admin/v1/trace").json(r#"{"id":"nobody"}"#).admin(),
+        Ask::new("POST", "/admin/v1/orders/cancel").json(wish(id)).admin(),
+        Ask::new("POST", "/admin/v1/orders/resume").json(wish(id)).admin(),
+        Ask::new("POST", "/admin/v1/orders/refund").json(wish("ORD-A")).admin(),
+    ]
+}
+
+fn about_letters_and_groups() -> [Ask; 13] {
+    let reset = r#"{"group":"cart-service-group","to":{"shift":0},"execute":false}"#;
+    let post =
+        |path: &str, body: &str| Ask::new("POST", format!("/admin/v1/{path}")).json(body).admin();
+    [
+        post("topics/describe", r#"{"topic":"order.created"}"#),
+        post("topics/create", r#"{"name":"returns","partitions":2}"#),
+        post("topics/truncate", r#"{"topic":"order.created","before":"end"}"#),
+        post("topics/delete", r#"{"topic":"order.created"}"#),
+        post("groups/describe", r#"{"group":"order-service-group"}"#),
+        post("groups/delete", r#"{"group":"order-service-group"}"#),
+        Ask::new("POST", "/admin/v1/dlq/summary").json(r#"{"by":"topic"}"#).admin(),
+        Ask::get("/admin/v1/dlq/jobs").admin(),
+        Ask::get("/admin/v1/pulse").admin(),
+        Ask::get("/admin/v1/logs?after=1").admin(),
+        Ask::get("/admin/v1/groups").admin(),
+        Ask::new("POST", "/admin/v1/groups/lag").json("{}").admin(),
+        Ask::new("POST", "/admin/v1/groups/reset-offsets").json(reset).admin(),
+    ]
+}
+
 #[test]
 fn answers_are_what_the_document_says() {
     shop(&[], |t| async move {
@@ -152,7 +195,7 @@ fn answers_are_what_the_document_says() {
                 .json(r#"{"topic":"order.created","next":{"0":0,"1":0,"2":0}}"#)
                 .admin(),
         ];
-        for ask in asks {
+        for ask in asks.into_iter().chain(about_letters_and_groups()).chain(about_orders(&id)) {
             let answer = raw.send(&ask).await;
             let told = format!("{} {} {}", ask.method, ask.path, answer.status);
             let operation = operation(&document, &ask).unwrap();

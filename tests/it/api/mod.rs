@@ -12,6 +12,7 @@ mod paths;
 mod raw;
 mod seed;
 mod sockets;
+mod tails;
 mod values;
 mod vanishing;
 mod webhooks;

@@ -6,8 +6,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request};
 use bytes::Bytes;
+use ecom::app::Office;
 use ecom::app::shop::Listener;
-use ecom::ops::local::LocalOps;
+use ecom::ops::api::Pace;
+use ecom::ops::local::{Ground, LocalOps};
 use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tower::ServiceExt;
@@ -89,8 +91,10 @@ pub(super) struct Raw {
 impl Raw {
     /// The gateway, its admin API included.
     pub(super) fn gateway(t: &Tester) -> Self {
-        let ops = LocalOps::inside(t.shop.ports(), t.embedded.dials.clone());
-        let admin = ecom::ops::api::routes(Arc::new(ops), TOKEN.to_owned());
+        let ground = Ground::of_shop(t.shop.ports(), t.embedded.console.store(), true);
+        let office = Office::of(&t.shop, t.embedded.remains());
+        let ops = LocalOps::new(ground).with_dials(t.embedded.dials.clone()).with_office(office);
+        let admin = ecom::ops::api::routes(Arc::new(ops), TOKEN.to_owned(), Pace::of(&t.shop));
         Self { router: t.shop.router(Listener::Gateway, admin) }
     }
 

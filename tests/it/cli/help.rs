@@ -38,6 +38,17 @@ fn every_command_says_what_it_does() {
     assert!(seen >= 19, "{seen} commands");
 }
 
+/// Words as a shell takes them; what stands in double quotes is one.
+fn words_of(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(n, part)| match n % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        })
+        .collect()
+}
+
 #[test]
 fn every_line_fits_and_every_example_is_understood() {
     let mut left: Vec<Vec<String>> = vec![vec![]];
@@ -50,9 +61,12 @@ fn every_line_fits_and_every_example_is_understood() {
         for line in help.lines() {
             assert!(line.chars().count() <= 100, "{command:?}: {line}");
             let Some(example) = line.strip_prefix("  ecom ") else { continue };
-            // The words up to a pipe or to the example's explanation, with help asked for instead.
-            let words = example.split(" | ").next().unwrap().split("    ").next().unwrap();
-            let ran = run(&words.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
+            // The words up to a pipe, a redirection or the explanation, with help asked for instead.
+            let words = [" | ", " > ", "    "]
+                .iter()
+                .fold(example, |rest, end| rest.split(end).next().unwrap());
+            let words = words_of(words);
+            let ran = run(&words.iter().copied().chain(["--help"]).collect::<Vec<_>>());
             assert_eq!(ran.code(), 0, "{line}: {}", ran.err());
             examples += 1;
         }

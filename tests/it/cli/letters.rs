@@ -12,13 +12,13 @@ use crate::harness::program::{Printed, Served, ecom, run, run_with_input};
 const GARBAGE: &[u8] = b"{\"broken\": \xff";
 
 /// A shop with two dead letters: two services read the topic that the garbage is on.
-struct Shop {
+pub(super) struct Shop {
     _folder: tempfile::TempDir,
-    served: Served,
+    pub(super) served: Served,
 }
 
 impl Shop {
-    fn with_letters() -> Self {
+    pub(super) fn with_letters() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("shop");
         let served = Served::start(&data, &["--products", "2"]);
@@ -89,7 +89,7 @@ fn garbage_becomes_dead_letters_that_say_why() {
         let detail = json_on(&shop.served.data, &["dlq", "show", id]);
         assert_eq!(
             (&detail["kind"], &detail["schema_version"]),
-            (&json!("dead_letter"), &json!(1))
+            (&json!("dead_letter_detail"), &json!(1))
         );
         assert_eq!(&detail["letter"], letter);
         let base64 = data_encoding::BASE64.encode(GARBAGE);
@@ -241,7 +241,7 @@ fn what_is_not_there_is_told() {
     fails_on(&["list", "--since", "yesterday"], 2, "must be an RFC 3339 time");
     fails_on(&["replay", "--wait", "6m"], 2, "wait_ms must be at most 300000");
     let ran = run(&["dlq", "list", "--data", path, "-o", "yaml"]);
-    expect(&ran, &["-o", "yaml"], 2, "[possible values: text, json, name]");
+    expect(&ran, &["-o", "yaml"], 2, "[possible values: text, json, jsonl, name]");
 }
 
 #[test]

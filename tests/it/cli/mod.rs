@@ -2,19 +2,32 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
+mod backups;
+mod backups_killed;
+mod clean;
 mod configuration;
+mod doctor;
 mod help;
 mod letters;
+mod orders;
 mod pipes;
 mod postgres;
+mod protect;
 mod provider;
+mod queries;
+mod repairs;
+mod schemas;
 mod seed_lines;
 mod servers;
 mod serving;
 mod simulating;
+mod tails;
 mod topics;
+mod trace;
 mod usage;
 mod verifying;
+mod zones;
 
 use std::path::Path;
 use std::process::Output;

@@ -96,7 +96,10 @@ fn asked_to_stop_it_drains_and_ends_well() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(left.into_iter().collect::<Vec<_>>(), ["ecom.lock", "outside.db", "shop.db"]);
+    assert_eq!(
+        left.into_iter().collect::<Vec<_>>(),
+        ["console.db", "ecom.lock", "outside.db", "shop.db"]
+    );
     assert!(on(&data, &["topics", "list"]).contains("order.created"), "its folder can be read");
 }
 

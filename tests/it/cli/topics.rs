@@ -11,7 +11,7 @@ use super::{fails, json_on, lines_on, on};
 use crate::harness::program::{Printed, Served, ecom, run_with_input};
 
 /// Runs `test` on the folder of a running shop, and again after it has stopped.
-fn running_and_stopped(test: impl Fn(&Path, &str)) {
+pub(super) fn running_and_stopped(test: impl Fn(&Path, &str)) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("shop");
     let mut shop = Served::start(&data, &["--products", "2"]);
@@ -20,7 +20,7 @@ fn running_and_stopped(test: impl Fn(&Path, &str)) {
     test(&data, "stopped");
 }
 
-fn produce(data: &Path, args: &[&str], value: &[u8]) -> String {
+pub(super) fn produce(data: &Path, args: &[&str], value: &[u8]) -> String {
     let data = ["--data", data.to_str().unwrap()];
     let ran = run_with_input(&[&["topics", "produce"], args, &data].concat(), value);
     assert_eq!(ran.code(), 0, "{args:?}: {}", ran.err());

@@ -1,21 +1,21 @@
 //! Many dead letters, and what is remembered of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ecom::app::Ports;
-use ecom::ops::Ops;
-use ecom::ops::dlq::{DeadLetter, DlqFilter};
-use ecom::ops::local::LocalOps;
-use ecom::ops::replay::{ReplayReport, ReplayRequest};
+use ecom::ops::dlq::replay::{JobState, ReplayRequest};
+use ecom::ops::dlq::{DeadLetter, DlqFilter, EntryState, GroupBy};
+use ecom::ops::local::{Ground, LocalOps};
+use ecom::ops::{DlqOps, OpsError};
 use ecom::ports::Clock;
-use ecom::ports::clock::timeout;
-use ecom::values;
+use ecom::ports::spawn::{Spawn, Task};
+use futures::future::BoxFuture;
 
-use super::replay::{ops, replay};
+use super::replay::{ended, ops, ops_on, replay};
 use super::{broken, failing_store};
 use crate::harness::faults::FailingBus;
 use crate::harness::{Tester, settings, shop, shop_with};
@@ -45,16 +45,22 @@ async fn states(ops: &LocalOps) -> Vec<&'static str> {
     list(ops).await.iter().map(|letter| letter.state.as_str()).collect()
 }
 
-/// State and outcome of a job.
-async fn job(t: &Tester, name: &str) -> (String, ReplayReport) {
-    const JOB: &str = "select state, outcome from replay_jobs where job_id = ?1";
-    let rows = t.rows(JOB, values![name]).await;
-    (rows[0].text(0).unwrap().to_owned(), rows[0].json(1).unwrap())
+/// Starts tasks that can be dropped wherever they are, as when a process is killed.
+struct Mortal {
+    inner: Arc<dyn Spawn>,
+    tasks: Mutex<Vec<Task>>,
 }
 
-async fn jobs(t: &Tester) -> Vec<String> {
-    let rows = t.rows("select job_id from replay_jobs order by created_at", vec![]).await;
-    rows.iter().map(|row| row.text(0).unwrap().to_owned()).collect()
+impl Spawn for Mortal {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.tasks.lock().unwrap().push(Task::start(self.inner.as_ref(), task));
+    }
+}
+
+impl Mortal {
+    fn kill(&self) {
+        self.tasks.lock().unwrap().iter().for_each(Task::abort);
+    }
 }
 
 #[test]
@@ -73,11 +79,11 @@ fn many_letters_are_listed_shown_and_sent_back_byte_for_byte() {
         let sent_for = |key: &str| garbage(key[1..].parse().unwrap());
         for letter in &letters {
             let detail = ops.dead_letter(&letter.id).await.unwrap();
-            assert_eq!((&detail.letter, detail.payload_intact), (letter, true));
+            assert_eq!((&detail.letter, detail.payload_intact), (letter, Some(true)));
             let payload = detail.payload.unwrap().bytes().unwrap();
             assert_eq!(payload, sent_for(&letter.key.as_ref().unwrap().shown()));
         }
-        let report = replay(&ops, |request| request.rate = 0).await;
+        let report = replay(&t, &ops, |request| request.rate = 0).await;
         let all = 2 * GARBAGE as u64;
         assert_eq!((report.replayed, report.refailed, report.pending), (all, all, 0));
         let mut back: BTreeMap<String, usize> = BTreeMap::new();
@@ -112,19 +118,20 @@ fn a_replay_reads_each_letter_once_however_long_it_waits() {
                 topic: "none",
                 break_polls: Arc::default(),
                 handed_out: Arc::clone(&handed_out),
+                mangle: Arc::default(),
             };
             let ports = Ports { bus: Arc::new(bus), ..t.embedded.ports.clone() };
-            let ops = LocalOps::inside(&ports, t.embedded.dials.clone());
+            let ops = ops_on(&t, &ports, true);
             let letters = list(&ops).await;
             let count = letters.len() as u64;
             assert_eq!(handed_out.swap(0, Ordering::SeqCst), count);
             let last = letters.last().unwrap().id.clone();
             let retried = t.clock.elapsed() + Duration::from_secs(2);
-            let report = replay(&ops, |request| request.ids = vec![last]).await;
+            let report = replay(&t, &ops, |request| request.ids = vec![last]).await;
             assert_eq!((report.replayed, report.refailed), (1, 1));
             assert!(t.clock.elapsed() > retried, "it was tried again first");
             let read = handed_out.load(Ordering::SeqCst);
-            assert_eq!(read, count + 2, "all once, its payload, and the newer letter");
+            assert_eq!(read, 2, "its payload, and the newer letter");
         },
     );
 }
@@ -145,7 +152,7 @@ fn what_became_of_a_letter_is_known_after_the_inbox_forgot_it() {
             t.pass(5).await;
             times.store(0, Ordering::SeqCst);
             // Nobody waits for what becomes of it, as on a stopped shop's folder.
-            let report = replay(&LocalOps::stopped(&t.embedded.ports), |_| {}).await;
+            let report = replay(&t, &ops_on(&t, &t.embedded.ports, false), |_| {}).await;
             assert_eq!((report.replayed, report.resolved, report.pending), (1, 0, 1));
             assert_eq!(t.count(NOTED_RESOLVED).await, 0);
             t.settle().await;
@@ -155,7 +162,7 @@ fn what_became_of_a_letter_is_known_after_the_inbox_forgot_it() {
             t.pass(120).await;
             assert_eq!(t.count("select count(*) from processed_events").await, 0);
             assert_eq!(states(&ops).await, ["resolved"]);
-            let again = replay(&ops, |_| {}).await;
+            let again = replay(&t, &ops, |_| {}).await;
             assert_eq!((again.selected, again.replayed), (0, 0));
             assert_eq!(t.status(&order).await, "FULFILLED");
             assert_eq!(t.count("select count(*) from payments").await, 1);
@@ -164,7 +171,7 @@ fn what_became_of_a_letter_is_known_after_the_inbox_forgot_it() {
 }
 
 #[test]
-fn a_replay_that_broke_off_is_closed_when_its_letters_are_settled() {
+fn a_replay_whose_process_is_killed_is_resumed_and_sends_nothing_twice_that_took_effect() {
     let times = Arc::new(AtomicI64::new(i64::MAX));
     let wrap = failing_store(broken(), "insert into payments", &times);
     shop_with(
@@ -172,7 +179,11 @@ fn a_replay_that_broke_off_is_closed_when_its_letters_are_settled() {
         1,
         |ports, _| wrap(ports),
         |t| async move {
-            let ops = ops(&t);
+            let inner = Arc::clone(&t.embedded.ports.spawn);
+            let mortal = Arc::new(Mortal { inner, tasks: Mutex::default() });
+            let spawn = Arc::clone(&mortal) as Arc<dyn Spawn>;
+            let shops = Ground::of_shop(&t.embedded.ports, t.embedded.console.store(), true);
+            let killed = LocalOps::new(Ground { spawn, ..shops });
             t.product("P", "5.00", 10).await;
             for user in ["ann", "ben", "cid"] {
                 t.buy(user, "P").await;
@@ -180,37 +191,138 @@ fn a_replay_that_broke_off_is_closed_when_its_letters_are_settled() {
             t.pass(5).await;
             times.store(0, Ordering::SeqCst);
             let slowly = ReplayRequest { rate: 1, ..ReplayRequest::default() };
-            let soon = Duration::from_millis(1_500);
-            assert!(timeout(&t.clock, soon, ops.replay(&slowly)).await.is_none());
-            let broken_off = jobs(&t).await[0].clone();
-            assert_eq!(job(&t, &broken_off).await.0, "running");
+            let job = killed.replay(&slowly).await.unwrap().job.unwrap();
+            t.clock_ms(1_500).await;
+            mortal.kill();
+            let ops = ops(&t);
             assert_eq!(states(&ops).await, ["resolved", "resolved", "open"]);
-            let (state, outcome) = job(&t, &broken_off).await;
-            assert_eq!(state, "partial");
-            assert_eq!((outcome.selected, outcome.replayed, outcome.resolved), (3, 2, 2));
-            let report = replay(&ops, |_| {}).await;
-            assert_eq!((report.selected, report.resolved), (1, 1));
-            assert_eq!(job(&t, &report.job.unwrap()).await.0, "done");
+            assert_eq!(ops.job(&job).await.unwrap().state, JobState::Interrupted);
+            ops.resume(&job).await.unwrap();
+            let view = ended(&t, &ops, &job).await;
+            assert_eq!(view.state, JobState::Done);
+            let report = view.report;
+            assert_eq!((report.selected, report.replayed, report.resolved), (3, 3, 3));
+            assert_eq!(report.duplicates, 1, "what was under way, to be sure");
+            let again = ops.resume(&job).await.unwrap_err();
+            assert!(matches!(again, OpsError::Invalid(_)), "{again}");
+            assert_eq!(states(&ops).await, ["resolved"; 3]);
             t.all_is_well().await;
         },
     );
 }
 
 #[test]
-fn a_look_does_not_close_a_replay_that_is_under_way() {
+fn one_replay_at_a_time_and_a_look_does_not_disturb_it() {
     shop(&[], |t| async move {
         let ops = ops(&t);
         t.produce("order.created", "K", b"broken").await;
         t.pass(1).await;
         let slowly = ReplayRequest { rate: 1, ..ReplayRequest::default() };
-        let look = async {
-            t.clock_ms(500).await;
-            assert_eq!(states(&ops).await, ["refailed", "open", "open"]);
-            assert_eq!(job(&t, &jobs(&t).await[0]).await.0, "running");
-        };
-        let (report, ()) = futures::join!(ops.replay(&slowly), look);
-        let report = report.unwrap();
+        let job = ops.replay(&slowly).await.unwrap().job.unwrap();
+        t.clock_ms(500).await;
+        assert_eq!(states(&ops).await, ["refailed", "open", "open"]);
+        assert_eq!(ops.job(&job).await.unwrap().state, JobState::Running);
+        let other = ops.replay(&slowly).await.unwrap_err();
+        assert!(matches!(&other, OpsError::Refused(text) if text.contains(&job)), "{other}");
+        let view = ended(&t, &ops, &job).await;
+        assert_eq!(view.state, JobState::Partial);
+        let report = view.report;
         assert_eq!((report.replayed, report.refailed, report.pending), (2, 2, 0));
-        assert_eq!(job(&t, &report.job.clone().unwrap()).await, ("partial".to_owned(), report));
+    });
+}
+
+#[test]
+fn a_replay_that_is_cancelled_sends_no_more_and_can_be_resumed() {
+    shop(&[], |t| async move {
+        let ops = ops(&t);
+        produce_garbage(&t).await;
+        let job = ops.replay(&ReplayRequest::default()).await.unwrap().job.unwrap();
+        t.clock_ms(250).await;
+        ops.cancel(&job).await.unwrap();
+        let view = ended(&t, &ops, &job).await;
+        assert_eq!(
+            (view.state, view.report.note.as_deref()),
+            (JobState::Cancelled, Some("cancelled"))
+        );
+        let sent = view.report.replayed;
+        assert!((10..60).contains(&sent), "{sent} sent in a quarter of a second at 100/s");
+        t.pass(10).await;
+        assert_eq!(ops.job(&job).await.unwrap().report.replayed, sent);
+        ops.resume(&job).await.unwrap();
+        let view = ended(&t, &ops, &job).await;
+        assert_eq!(view.report.replayed, 2 * GARBAGE as u64);
+        assert_eq!(view.report.selected, view.report.refailed);
+    });
+}
+
+#[test]
+fn canaries_die_first_and_failures_stop_a_replay() {
+    shop(&[], |t| async move {
+        let ops = ops(&t);
+        produce_garbage(&t).await;
+        let report = replay(&t, &ops, |request| request.canary = 3).await;
+        assert_eq!((report.replayed, report.refailed), (3, 3));
+        assert!(report.note.unwrap().contains("stopped after the first 3"));
+        let report = replay(&t, &ops, |request| {
+            request.stop_on_failure = Some(50);
+            request.canary = 0;
+            request.rate = 20;
+        })
+        .await;
+        assert!(report.replayed < report.selected, "{report:?}");
+        assert!(report.note.unwrap().contains("more than 50 %"));
+    });
+}
+
+#[test]
+fn a_discarded_letter_is_left_alone_until_it_is_restored() {
+    shop(&[], |t| async move {
+        let ops = ops(&t);
+        t.produce("order.created", "K", b"broken").await;
+        t.pass(1).await;
+        let id = list(&ops).await[0].id.clone();
+        assert_eq!(ops.discard(std::slice::from_ref(&id), "ann", "a test").await, Ok(1));
+        assert_eq!(ops.discard(std::slice::from_ref(&id), "ann", "a test").await, Ok(0));
+        assert_eq!(states(&ops).await, ["discarded", "open"]);
+        let plan = replay(&t, &ops, |request| request.dry_run = true).await;
+        assert_eq!(plan.selected, 1);
+        let named = replay(&t, &ops, |request| request.ids = vec![id.clone()]).await;
+        assert_eq!((named.selected, named.skipped), (0, 1));
+        assert_eq!(ops.restore(std::slice::from_ref(&id), "ben").await, Ok(1));
+        let audit = ops.dead_letter(&id).await.unwrap().audit;
+        let told: Vec<_> = audit.iter().map(|a| (&*a.actor, &*a.action, &*a.detail)).collect();
+        assert_eq!(told, [("ann", "discarded", "a test"), ("ben", "restored", "")]);
+        let nobody = ops.discard(&["dlq.events/9/9".into()], "ann", "").await.unwrap_err();
+        assert!(matches!(nobody, OpsError::NotFound(_)), "{nobody}");
+    });
+}
+
+#[test]
+fn letters_are_summed_up_by_what_they_have_in_common() {
+    shop(&[], |t| async move {
+        let ops = ops(&t);
+        produce_garbage(&t).await;
+        let all = 2 * GARBAGE as u64;
+        for by in GroupBy::ALL {
+            let groups = ops.dlq_summary(&DlqFilter::default(), *by).await.unwrap();
+            assert_eq!(groups.iter().map(|group| group.total).sum::<u64>(), all, "{by}");
+            // The same by a look at each letter.
+            let slow =
+                DlqFilter { since: Some("2000-01-01T00:00:00Z".into()), ..DlqFilter::default() };
+            let mut looked = ops.dlq_summary(&slow, *by).await.unwrap();
+            looked.sort_by_key(|group| (std::cmp::Reverse(group.total), group.value.clone()));
+            assert_eq!(groups, looked, "{by}");
+        }
+        let id = list(&ops).await[0].id.clone();
+        ops.discard(&[id], "ann", "").await.unwrap();
+        let topics = ops.dlq_summary(&DlqFilter::default(), GroupBy::Topic).await.unwrap();
+        assert_eq!(topics[0].value, "order.created");
+        let counts = [(EntryState::Open, all - 1), (EntryState::Discarded, 1)];
+        assert_eq!(topics[0].states, counts.into());
+        let some = DlqFilter { error: Some("/json|utf/".into()), ..DlqFilter::default() };
+        ops.dlq_summary(&some, GroupBy::Error).await.unwrap();
+        let wrong = DlqFilter { error: Some("/(/".into()), ..DlqFilter::default() };
+        let refused = ops.dlq_summary(&wrong, GroupBy::Error).await.unwrap_err();
+        assert!(matches!(refused, OpsError::Invalid(_)), "{refused}");
     });
 }

@@ -2,11 +2,17 @@
 
 mod crashes;
 mod letters;
+mod members;
+mod ordered;
+mod orders;
 mod poison;
 mod redelivery;
+mod repair;
 mod replay;
 mod retry;
 mod runtime;
+mod traced;
+mod truncation;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;

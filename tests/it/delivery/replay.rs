@@ -3,25 +3,47 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use ecom::app::Ports;
 use ecom::ops::dlq::DlqFilter;
-use ecom::ops::local::LocalOps;
-use ecom::ops::replay::{ReplayReport, ReplayRequest};
-use ecom::ops::{Ops, OpsError};
+use ecom::ops::dlq::replay::{JobState, JobView, ReplayReport, ReplayRequest};
+use ecom::ops::local::{Ground, LocalOps};
+use ecom::ops::{DlqOps, OpsError};
 
 use super::{body, broken, failing_store};
 use crate::harness::{Tester, settings, shop, shop_with};
 
 pub(super) fn ops(t: &Tester) -> LocalOps {
-    LocalOps::inside(&t.embedded.ports, t.embedded.dials.clone())
+    ops_on(t, &t.embedded.ports, true)
+}
+
+/// Operations on these ports of the shop; `running` if somebody consumes there.
+pub(super) fn ops_on(t: &Tester, ports: &Ports, running: bool) -> LocalOps {
+    LocalOps::new(Ground::of_shop(ports, t.embedded.console.store(), running))
+}
+
+/// The job, once it has ended.
+pub(super) async fn ended(t: &Tester, ops: &LocalOps, job: &str) -> JobView {
+    loop {
+        let view = ops.job(job).await.unwrap();
+        if view.state != JobState::Running {
+            return view;
+        }
+        t.clock_ms(10).await;
+    }
 }
 
 pub(super) async fn replay(
+    t: &Tester,
     ops: &LocalOps,
     change: impl FnOnce(&mut ReplayRequest),
 ) -> ReplayReport {
     let mut request = ReplayRequest { actor: "test".into(), ..ReplayRequest::default() };
     change(&mut request);
-    ops.replay(&request).await.unwrap()
+    let report = ops.replay(&request).await.unwrap();
+    match &report.job {
+        Some(job) => ended(t, ops, job).await.report,
+        None => report,
+    }
 }
 
 async fn state(ops: &LocalOps) -> String {
@@ -47,11 +69,11 @@ fn a_replayed_dead_letter_takes_effect_once_in_the_group_that_failed() {
             times.store(0, Ordering::SeqCst); // what was wrong is repaired
             let handled = t.count("select count(*) from processed_events").await;
 
-            let dry = replay(&ops, |request| request.dry_run = true).await;
+            let dry = replay(&t, &ops, |request| request.dry_run = true).await;
             assert_eq!((dry.selected, dry.replayed, dry.job), (1, 0, None));
             assert_eq!(t.status(&order).await, "PENDING");
 
-            let report = replay(&ops, |_| {}).await;
+            let report = replay(&t, &ops, |_| {}).await;
             assert_eq!(
                 (report.replayed, report.resolved, report.refailed, report.pending),
                 (1, 1, 0, 0)
@@ -73,7 +95,7 @@ fn a_replayed_dead_letter_takes_effect_once_in_the_group_that_failed() {
                 serde_json::from_slice(sent[0].value.as_deref().unwrap()).unwrap();
             assert_eq!(value.to_string(), original);
 
-            let again = replay(&ops, |_| {}).await;
+            let again = replay(&t, &ops, |_| {}).await;
             assert_eq!(again.selected, 0, "resolved letters are left alone");
             t.all_is_well().await;
         },
@@ -93,11 +115,11 @@ fn a_dead_letter_that_fails_again_is_a_new_entry_and_is_parked_in_the_end() {
             t.product("P", "5.00", 10).await;
             t.buy("ann", "P").await;
             t.pass(5).await;
-            let first = replay(&ops, |_| {}).await;
+            let first = replay(&t, &ops, |_| {}).await;
             assert_eq!((first.replayed, first.refailed), (1, 1));
-            let second = replay(&ops, |_| {}).await;
+            let second = replay(&t, &ops, |_| {}).await;
             assert_eq!((second.replayed, second.refailed), (1, 1));
-            let third = replay(&ops, |_| {}).await;
+            let third = replay(&t, &ops, |_| {}).await;
             assert_eq!((third.replayed, third.parked), (0, 1), "often enough");
             assert_eq!(t.records("dlq.events").await.len(), 3);
             times.store(0, Ordering::SeqCst);
@@ -121,7 +143,7 @@ fn a_replay_into_an_order_that_has_ended_changes_nothing() {
             t.settle().await;
             assert_eq!(t.status(&order).await, "CANCELLED");
             times.store(0, Ordering::SeqCst);
-            let report = replay(&ops, |_| {}).await;
+            let report = replay(&t, &ops, |_| {}).await;
             assert_eq!((report.replayed, report.resolved), (1, 1));
             t.settle().await;
             assert_eq!(t.status(&order).await, "CANCELLED");
@@ -155,11 +177,12 @@ fn each_replay_of_an_event_tells_what_became_of_it() {
             };
             t.embedded.ports.bus.publish(vec![copy]).await.unwrap();
             let id = first.at.to_string();
-            let report = replay(&ops, |request| request.ids = vec![id.clone(), id.clone()]).await;
+            let report =
+                replay(&t, &ops, |request| request.ids = vec![id.clone(), id.clone()]).await;
             assert_eq!((report.selected, report.replayed), (1, 1), "asked for twice is once");
             assert_eq!((report.resolved, report.refailed, report.pending), (0, 1, 0));
             times.store(0, Ordering::SeqCst);
-            let report = replay(&ops, |_| {}).await;
+            let report = replay(&t, &ops, |_| {}).await;
             assert_eq!((report.selected, report.replayed), (2, 2), "the copy, and the newer one");
             assert_eq!((report.resolved, report.refailed, report.pending), (2, 0, 0));
             let letters = ops.dead_letters(&DlqFilter::default()).await.unwrap();

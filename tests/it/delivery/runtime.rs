@@ -22,7 +22,8 @@ fn failing_bus(
     move |ports| {
         let inner = Arc::clone(&ports.bus);
         let handed_out = Arc::default();
-        let bus = FailingBus { inner, refuse, topic, break_polls, handed_out };
+        let bus =
+            FailingBus { inner, refuse, topic, break_polls, handed_out, mangle: Arc::default() };
         Ports { bus: Arc::new(bus), ..ports }
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use ecom::app::Ports;
 use ecom::ports::Clock;
+use ecom::ports::mail::MailError;
+use ecom::sim::check::Invariant;
 use ecom::sim::virtual_time::VirtualClock;
 use serde_json::{Value as Json, json};
 
-use crate::harness::faults::StrictMailer;
-use crate::harness::{Tester, settings, shop_with};
+use crate::harness::faults::{SilentMailer, StrictMailer};
+use crate::harness::{Tester, Verdicts, settings, shop_with};
 
 const DOWN: Duration = Duration::from_mins(1);
 const UNKNOWN: &str = "@nowhere.example";
@@ -94,5 +96,39 @@ fn a_message_that_is_refused_for_good_is_not_tried_again_and_says_why() {
         assert_eq!(notifications(&t, "ORD-NONE").await, Vec::<Json>::new());
         assert_eq!(t.call("GET", "/notifications", None).await.status, 400);
         assert_eq!(t.call("GET", "/notifications?order=42", None).await.status, 400);
+    });
+}
+
+fn breaks_off(ports: Ports, times: i64, taken_for: fn(String) -> MailError) -> Ports {
+    let inner = Arc::clone(&ports.mailer);
+    let mailer = SilentMailer { inner, silent: AtomicI64::new(times), taken_for };
+    Ports { mailer: Arc::new(mailer), ..ports }
+}
+
+#[test]
+fn a_message_whose_answer_was_lost_comes_again_and_the_shop_knows_why() {
+    let silent = |ports: Ports, _: &_| breaks_off(ports, 2, MailError::Unanswered);
+    shop_with(&settings(&[]), 1, silent, |t| async move {
+        t.product("P", "5.00", 1_000).await;
+        let order = t.buy("ann", "P").await;
+        t.settle().await;
+        t.pass(60).await;
+        assert_eq!(t.mails(&order).await.len(), 3);
+        let sent = notifications(&t, &order).await.remove(0);
+        assert_eq!((&sent["status"], &sent["attempts"]), (&json!("SENT"), &json!(3)));
+        assert_eq!(t.count("select sum(unanswered) from notifications").await, 2);
+        t.all_is_well().await;
+    });
+}
+
+#[test]
+fn a_second_copy_that_nothing_explains_is_found() {
+    let wrong = |ports: Ports, _: &_| breaks_off(ports, 1, MailError::Later);
+    shop_with(&settings(&[]), 1, wrong, |t| async move {
+        t.product("P", "5.00", 1_000).await;
+        t.buy("ann", "P").await;
+        t.settle().await;
+        t.pass(60).await;
+        t.verdict().await.expect_failed(Invariant::S20);
     });
 }

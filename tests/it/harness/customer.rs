@@ -50,6 +50,11 @@ impl Customer {
         reply.json()
     }
 
+    /// The order as it is now; null if there is none.
+    pub(crate) async fn order_now(&self, id: &str) -> Json {
+        self.call("GET", &format!("/orders/{id}"), None).await.unwrap().json()
+    }
+
     /// Waits until the order has ended; how.
     pub(crate) async fn ended(&self, id: &str) -> String {
         for _ in 0..20 {

@@ -179,14 +179,21 @@ pub(crate) struct FailingBus {
     pub(crate) break_polls: Arc<AtomicI64>,
     /// Records that were read without a group.
     pub(crate) handed_out: Arc<AtomicU64>,
+    /// Appends to [`Self::topic`] whose first record loses its last byte.
+    pub(crate) mangle: Arc<AtomicI64>,
 }
 
 #[async_trait]
 impl EventBus for FailingBus {
-    async fn publish(&self, records: Vec<NewRecord>) -> Result<Vec<Position>, BusError> {
-        let meant = records.iter().any(|record| record.topic == self.topic);
-        if meant && self.refuse.fetch_sub(1, Ordering::SeqCst) > 0 {
-            return Err(BusError::Unavailable("test".into()));
+    async fn publish(&self, mut records: Vec<NewRecord>) -> Result<Vec<Position>, BusError> {
+        if let Some(meant) = records.iter_mut().find(|record| record.topic == self.topic) {
+            if self.refuse.fetch_sub(1, Ordering::SeqCst) > 0 {
+                return Err(BusError::Unavailable("test".into()));
+            }
+            if self.mangle.fetch_sub(1, Ordering::SeqCst) > 0 {
+                let value = meant.value.clone().unwrap_or_default();
+                meant.value = Some(value.slice(..value.len() - 1));
+            }
         }
         self.inner.publish(records).await
     }
@@ -270,6 +277,25 @@ impl Mailer for BusyMailer {
             return Err(MailError::Later("421 busy".into()));
         }
         self.inner.send(mail).await
+    }
+}
+
+/// A mail server that takes messages, and breaks off before it says so the first times.
+pub(crate) struct SilentMailer {
+    pub(crate) inner: Arc<dyn Mailer>,
+    pub(crate) silent: AtomicI64,
+    /// What its client makes of that.
+    pub(crate) taken_for: fn(String) -> MailError,
+}
+
+#[async_trait]
+impl Mailer for SilentMailer {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        self.inner.send(mail).await?;
+        if self.silent.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Err((self.taken_for)("connection reset".into()));
+        }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn clean(program: &str) -> Command {
             command.env(name, value);
         }
     }
-    command.env("XDG_CONFIG_HOME", "/nonexistent").env("NO_COLOR", "1");
+    command.env("XDG_CONFIG_HOME", "/nonexistent").env("NO_COLOR", "1").env("TZ", "UTC");
     command
 }
 

@@ -94,7 +94,8 @@ pub(crate) fn options(url: &str) -> PostgresOptions {
     PostgresOptions {
         url: url.to_owned(),
         connections: 4,
-        timeout: Duration::from_secs(10),
+        // For ever: what a test does not wait for it asks for with options of its own.
+        timeout: Duration::from_secs(30),
         application: "ecom-test".into(),
     }
 }

@@ -1,11 +1,15 @@
 //! The event bus on Kafka, beyond the contract of its port: what becomes of records and groups when
 //! brokers fall silent or die, and when members come and go in the middle of their work.
 
+mod admin;
+mod console;
 mod losses;
 mod members;
+mod orders;
 mod others;
 mod refuses;
 mod silence;
+mod story;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,6 +14,8 @@ use crate::ports::bus::{BusError, DEAD_LETTER_BYTES_MAX};
 
 /// Room for the framing of a largest record.
 pub(super) const FRAMING_MAX: usize = 65_536;
+/// A topic that every cluster with consumer groups has.
+pub(super) const ALWAYS_THERE: &str = "__consumer_offsets";
 /// Things that librdkafka has to say, taken at once at most; it says a few per second and broker.
 const TOLD_MAX: usize = 256;
 
@@ -72,6 +74,11 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn first_error(&self) -> Option<String> {
         self.first_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What went wrong while there was no answer is none of the next silence's business.
+    fn forget(&self) {
+        *self.first_error.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn remember(&self, what: &str) {
@@ -191,8 +198,13 @@ pub(super) async fn answers(
 ) -> Result<(), BusError> {
     let (inspector, options) = (Arc::clone(inspector), options.clone());
     blocking(move || {
-        let Err(e) = inspector.fetch_metadata(None, options.timeout) else { return Ok(()) };
+        // Asked every few seconds, and a cluster may have thousands of topics.
+        let asked = inspector.fetch_metadata(Some(ALWAYS_THERE), options.timeout);
         listen(&inspector);
+        let Err(e) = asked else {
+            inspector.context().forget();
+            return Ok(());
+        };
         let (place, limit) = (&options.bootstrap, options.timeout);
         let why = inspector.context().first_error().unwrap_or_else(|| match e {
             KafkaError::MetadataFetch(Code::BrokerTransportFailure | Code::OperationTimedOut) => {

@@ -2,11 +2,12 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::patience::code_of;
 use crate::ports::bus::{BusError, RECORD_BYTES_MAX};
 
 /// The error of a question or command about `what`.
 pub(super) fn bus_error(e: &KafkaError, what: &str) -> BusError {
-    match e.rdkafka_error_code() {
+    match code_of(e) {
         Some(code) => of_code(code, what),
         None => BusError::Broken(format!("{what}: {e}")),
     }
@@ -22,11 +23,12 @@ pub(super) fn of_code(code: Code, what: &str) -> BusError {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
             BusError::TooLarge { size: RECORD_BYTES_MAX + 1, max: RECORD_BYTES_MAX }
         }
-        Code::IllegalGeneration
-        | Code::UnknownMemberId
-        | Code::FencedInstanceId
-        | Code::Fenced
-        | Code::AssignmentLost => BusError::Fenced(what.to_owned()),
+        Code::FencedInstanceId => BusError::Fenced(format!(
+            "{what} (another process has the same serve.instance: give each a name of its own)"
+        )),
+        Code::IllegalGeneration | Code::UnknownMemberId | Code::Fenced | Code::AssignmentLost => {
+            BusError::Fenced(what.to_owned())
+        }
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed => {

@@ -1,5 +1,5 @@
-//! A member of a consumer group. Partitions come and go only while it polls: what a batch is about is
-//! the member's own until the next poll, unless the cluster has not heard from it for too long.
+//! A member of a consumer group. Partitions come and go only while it polls: what a poll returns is the
+//! member's own until the next one, unless the cluster has not heard from it for too long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,16 +28,23 @@ const COMMIT_EVERY_MS: &str = "200";
 /// How long leaving may take.
 const LEAVE_MAX: Duration = Duration::from_secs(5);
 
+/// A topic by the cluster's name, and a partition.
+type Place = (String, i32);
+
 /// Knows which partitions are the member's.
 #[derive(Default)]
-struct Membership {
-    /// By the cluster's names.
-    owned: Mutex<BTreeSet<(String, i32)>>,
+struct Membership(Mutex<Places>);
+
+#[derive(Default)]
+struct Places {
+    owned: BTreeSet<Place>,
+    /// Those that went since the last poll looked.
+    gone: BTreeSet<Place>,
 }
 
 impl Membership {
-    fn owned(&self) -> MutexGuard<'_, BTreeSet<(String, i32)>> {
-        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,18 +63,20 @@ impl ClientContext for MemberContext {
 
 impl ConsumerContext for MemberContext {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let mut owned = self.0.owned();
-        match rebalance {
+        let mut places = self.0.places();
+        let named = |list: &TopicPartitionList| -> BTreeSet<Place> {
+            list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect()
+        };
+        let gone = match rebalance {
             Rebalance::Assign(more) => {
-                owned.extend(more.elements().iter().map(|e| (e.topic().to_owned(), e.partition())));
+                places.owned.extend(named(more));
+                return;
             }
-            Rebalance::Revoke(less) => {
-                for e in less.elements() {
-                    owned.remove(&(e.topic().to_owned(), e.partition()));
-                }
-            }
-            Rebalance::Error(_) => owned.clear(),
-        }
+            Rebalance::Revoke(less) => named(less),
+            Rebalance::Error(_) => places.owned.clone(),
+        };
+        places.owned.retain(|place| !gone.contains(place));
+        places.gone.extend(gone);
     }
 }
 
@@ -117,6 +126,16 @@ impl Member {
         Ok(Self { shared: Arc::clone(shared), consumer, membership, topics })
     }
 
+    /// Drops records of partitions that went while they were taken: they are the next owner's to read.
+    fn let_go(&self, taken: &mut Vec<Arc<Record>>) {
+        for (topic, partition) in std::mem::take(&mut self.membership.places().gone) {
+            let Some(topic) = self.topics.get(&topic) else { continue };
+            taken.retain(|record| {
+                record.at.topic != *topic || record.at.partition as i32 != partition
+            });
+        }
+    }
+
     fn consumer(&self) -> Result<&Arc<StreamConsumer<MemberContext>>, BusError> {
         self.consumer.as_ref().ok_or_else(|| BusError::Unavailable("this member has left".into()))
     }
@@ -150,27 +169,27 @@ impl Subscription for Member {
         loop {
             // Once there is something nothing is waited for, so that nothing is lost on the way.
             let next = if taken.is_empty() {
-                stream.next().await
+                Some(stream.next().await)
             } else {
-                match stream.next().now_or_never() {
-                    Some(next) => next,
-                    None => return Ok(taken),
-                }
+                stream.next().now_or_never()
             };
+            self.let_go(&mut taken);
             match next {
-                Some(Ok(message)) => {
+                None if taken.is_empty() => {}
+                None => return Ok(taken),
+                Some(Some(Ok(message))) => {
                     taken.extend(record(&message, &self.topics));
                     if taken.len() >= max.max(1) {
                         return Ok(taken);
                     }
                 }
-                Some(Err(e)) => {
+                Some(Some(Err(e))) => {
                     if let Some(e) = polled(&e) {
                         return Err(e);
                     }
                     tracing::debug!(error = %e, "polling goes on");
                 }
-                None => return Err(BusError::Unavailable("the consumer has ended".into())),
+                Some(None) => return Err(BusError::Unavailable("the consumer has ended".into())),
             }
         }
     }
@@ -181,11 +200,11 @@ impl Subscription for Member {
         }
         let consumer = self.consumer()?;
         let mut offsets = TopicPartitionList::with_capacity(next.len());
-        let owned = self.membership.owned();
+        let places = self.membership.places();
         let lost = consumer.assignment_lost();
         for at in next {
             let place = (self.shared.outer(&at.topic), at.partition as i32);
-            if lost || !owned.contains(&place) {
+            if lost || !places.owned.contains(&place) {
                 return Err(BusError::Fenced(format!("{}/{}", at.topic, at.partition)));
             }
             offsets

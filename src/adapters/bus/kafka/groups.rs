@@ -5,13 +5,15 @@ use std::sync::{Arc, PoisonError};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::groups::GroupInfo;
+use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{self, Watched};
 use super::errors::bus_error;
+use super::patience::passes;
 use super::topics::edges;
 use super::{Shared, blocking};
+use crate::ports::admin::{GroupDescription, GroupState, MemberInfo};
 use crate::ports::bus::{BusError, GroupOffset, Position};
 
 type Place = (String, u32);
@@ -22,8 +24,9 @@ pub(super) async fn list(shared: &Arc<Shared>) -> Result<Vec<GroupOffset>, BusEr
     let shared = Arc::clone(shared);
     blocking(move || {
         let limit = shared.options.timeout;
-        let groups =
-            shared.inspector.fetch_group_list(None, limit).map_err(|e| bus_error(&e, "groups"))?;
+        let groups = shared
+            .ask(|| shared.inspector.fetch_group_list(None, limit))
+            .map_err(|e| bus_error(&e, "groups"))?;
         let known = shared.known.read().unwrap_or_else(PoisonError::into_inner).clone();
         let all = known.iter().flat_map(|(name, count)| (0..*count).map(move |p| (&**name, p)));
         let all: Vec<(&str, u32)> = all.collect();
@@ -84,10 +87,13 @@ fn committed(
     for (topic, partition) in all {
         list.add_partition(&shared.outer(topic), *partition as i32);
     }
-    let found = shared
-        .group_client(group)?
-        .committed_offsets(list, shared.options.timeout)
-        .map_err(|e| bus_error(&e, group))?;
+    let client = shared.group_client(group)?;
+    let ask = || {
+        let found = client.committed_offsets(list.clone(), shared.options.timeout)?;
+        let failed = found.elements().iter().filter_map(|e| e.error().err()).find(passes);
+        failed.map_or(Ok(found), Err)
+    };
+    let found = shared.ask(ask).map_err(|e| bus_error(&e, group))?;
     let mut committed = BTreeMap::new();
     for e in found.elements() {
         if let (Some(topic), Offset::Offset(offset)) = (shared.inner(e.topic()), e.offset()) {
@@ -96,6 +102,46 @@ fn committed(
         }
     }
     Ok(committed)
+}
+
+/// A group and its members.
+pub(super) async fn describe(
+    shared: &Arc<Shared>,
+    group: &str,
+) -> Result<GroupDescription, BusError> {
+    let (shared, group) = (Arc::clone(shared), group.to_owned());
+    blocking(move || {
+        let (outer, limit) = (shared.outer(&group), shared.options.timeout);
+        let found = shared
+            .ask(|| shared.inspector.fetch_group_list(Some(&outer), limit))
+            .map_err(|e| bus_error(&e, &group))?;
+        let found = found.groups().iter().find(|found| found.name() == outer);
+        let Some(found) = found.filter(|_| shared.inner(&outer).is_some()) else {
+            return Err(BusError::Unknown(group));
+        };
+        let member = |member: &GroupMemberInfo| MemberInfo {
+            id: member.id().to_owned(),
+            client: Some(member.client_id().to_owned()),
+            // As Java writes an address that it did not look up.
+            host: Some(member.client_host().trim_start_matches('/').to_owned()),
+            partitions: assigned(&shared, member.assignment().unwrap_or_default())
+                .into_iter()
+                .collect(),
+        };
+        let mut members: Vec<MemberInfo> = found.members().iter().map(member).collect();
+        members.sort_by(|a, b| a.id.cmp(&b.id));
+        let state = match found.state() {
+            "Stable" => GroupState::Stable,
+            "Empty" => GroupState::Empty,
+            "PreparingRebalance" => GroupState::PreparingRebalance,
+            "CompletingRebalance" | "AwaitingSync" => GroupState::CompletingRebalance,
+            "Dead" => GroupState::Dead,
+            _ => GroupState::Unknown,
+        };
+        let protocol = Some(found.protocol().to_owned()).filter(|name| !name.is_empty());
+        Ok(GroupDescription { state, protocol, members })
+    })
+    .await
 }
 
 /// The partitions in a member's assignment. Format: `ConsumerProtocolAssignment.json` of Kafka: a
@@ -138,7 +184,10 @@ impl Shared {
         config.set("group.id", self.outer(group)).set("enable.auto.commit", "false");
         let client: Arc<BaseConsumer<Watched>> =
             Arc::new(client::create(&config, Watched::default())?);
-        clients.insert(group.to_owned(), Arc::clone(&client));
+        // A shop has a few groups and asks again and again; a cluster may have thousands, looked at once.
+        if self.options.instance.is_some() {
+            clients.insert(group.to_owned(), Arc::clone(&client));
+        }
         Ok(client)
     }
 }
@@ -159,14 +208,15 @@ pub(super) async fn set_offsets(
     let (shared, group) = (Arc::clone(shared), group.to_owned());
     blocking(move || {
         let limit = shared.options.timeout;
+        let outer = shared.outer(&group);
         let found = shared
-            .inspector
-            .fetch_group_list(Some(&shared.outer(&group)), limit)
+            .ask(|| shared.inspector.fetch_group_list(Some(&outer), limit))
             .map_err(|e| bus_error(&e, &group))?;
         if found.groups().iter().any(|found| !found.members().is_empty()) {
             return Err(BusError::GroupActive(group));
         }
-        match shared.group_client(&group)?.commit(&list, CommitMode::Sync) {
+        let client = shared.group_client(&group)?;
+        match shared.ask(|| client.commit(&list, CommitMode::Sync)) {
             Ok(()) => Ok(()),
             Err(KafkaError::ConsumerCommit(Code::UnknownMemberId | Code::RebalanceInProgress)) => {
                 Err(BusError::GroupActive(group))

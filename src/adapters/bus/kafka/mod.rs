@@ -3,12 +3,16 @@
 //!
 //! This is the only folder that names `rdkafka`.
 
+mod admin;
 mod client;
 mod errors;
+mod facts;
 mod group;
 mod groups;
+mod patience;
 mod publish;
 mod read;
+mod scan;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -16,7 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::task::JoinHandle;
 
 use crate::domain::Timestamp;
 use crate::ports::Clock;
@@ -25,6 +30,7 @@ use crate::ports::bus::{
 };
 use client::Watched;
 pub use client::{KafkaOptions, Security};
+pub use facts::ClusterFacts;
 
 /// The event bus on a Kafka cluster.
 #[derive(Clone)]
@@ -66,6 +72,16 @@ impl KafkaBus {
     /// Whether the cluster answers.
     pub async fn answers(&self) -> Result<(), BusError> {
         client::answers(&self.shared.inspector, &self.shared.options).await
+    }
+
+    /// What the cluster calls itself.
+    pub async fn cluster_id(&self) -> Result<String, BusError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let id = shared.inspector.client().fetch_cluster_id(shared.options.timeout);
+            id.ok_or_else(|| BusError::Unavailable("the cluster does not tell its id".into()))
+        })
+        .await
     }
 
     /// Deletes all topics with our prefix.
@@ -114,9 +130,19 @@ impl Shared {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BusError> + Send + 'static,
 ) -> Result<T, BusError> {
+    outcome(aside(work)).await
+}
+
+/// Begins what blocks its thread.
+fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BusError> + Send + 'static,
+) -> JoinHandle<Result<T, BusError>> {
     #[expect(clippy::disallowed_methods, reason = "librdkafka's questions block their thread")]
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|e| Err(BusError::Broken(e.to_string())))
+    tokio::task::spawn_blocking(work)
+}
+
+async fn outcome<T>(work: JoinHandle<Result<T, BusError>>) -> Result<T, BusError> {
+    work.await.unwrap_or_else(|e| Err(BusError::Broken(e.to_string())))
 }
 
 #[async_trait]
@@ -151,7 +177,14 @@ impl EventBus for KafkaBus {
     }
 
     async fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
-        topics::list(&self.shared).await
+        topics::list(&self.shared, &|_| true).await
+    }
+
+    async fn topics_named(
+        &self,
+        wanted: &(dyn for<'n> Fn(&'n str) -> bool + Send + Sync),
+    ) -> Result<Vec<TopicInfo>, BusError> {
+        topics::list(&self.shared, wanted).await
     }
 
     async fn groups(&self) -> Result<Vec<GroupOffset>, BusError> {

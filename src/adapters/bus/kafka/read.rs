@@ -84,8 +84,9 @@ impl Reader {
         let what = format!("{}/{}", place.0, place.1);
         let failed = |e: &KafkaError| bus_error(e, &what);
         let limit = shared.options.timeout;
-        let (start, end) =
-            self.consumer.fetch_watermarks(&place.0, place.1, limit).map_err(|e| failed(&e))?;
+        let (start, end) = shared
+            .ask(|| self.consumer.fetch_watermarks(&place.0, place.1, limit))
+            .map_err(|e| failed(&e))?;
         let from = place.2.max(start.unsigned_abs());
         if from >= end.unsigned_abs() {
             self.next = None;
@@ -122,15 +123,20 @@ pub(super) fn record(
     message: &BorrowedMessage<'_>,
     topics: &BTreeMap<String, Arc<str>>,
 ) -> Option<Arc<Record>> {
+    Some(copied(message, topics.get(message.topic())?))
+}
+
+/// A record of this topic of ours.
+pub(super) fn copied(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Arc<Record> {
     let headers = message.headers().map(|headers| {
         let header = |h: rdkafka::message::Header<'_, &[u8]>| {
             (h.key.to_owned(), Bytes::copy_from_slice(h.value.unwrap_or_default()))
         };
         headers.iter().map(header).collect()
     });
-    Some(Arc::new(Record {
+    Arc::new(Record {
         at: Position {
-            topic: Arc::clone(topics.get(message.topic())?),
+            topic: Arc::clone(topic),
             partition: message.partition().unsigned_abs(),
             offset: message.offset().unsigned_abs(),
         },
@@ -138,7 +144,7 @@ pub(super) fn record(
         key: message.key().map(Bytes::copy_from_slice),
         headers: headers.unwrap_or_default(),
         value: message.payload().map(Bytes::copy_from_slice),
-    }))
+    })
 }
 
 /// The first offset whose record was appended at or after `time`.
@@ -157,16 +163,16 @@ pub(super) async fn offset_at(
         // Negative numbers mean the ends.
         let millis = Offset::Offset(time.millis().max(0));
         list.add_partition_offset(&outer, partition as i32, millis).map_err(failed)?;
-        let found = shared.inspector.offsets_for_times(list, limit).map_err(failed)?;
-        let found = found.elements().first().map(|e| (e.error(), e.offset()));
-        match found {
-            Some((Err(e), _)) => Err(bus_error(&e, &topic)),
-            Some((Ok(()), Offset::Offset(offset))) => Ok(offset.unsigned_abs()),
-            _ => {
-                let ends = shared.inspector.fetch_watermarks(&outer, partition as i32, limit);
-                Ok(ends.map_err(failed)?.1.unsigned_abs())
-            }
+        let ask = || {
+            let found = shared.inspector.offsets_for_times(list.clone(), limit)?;
+            let first = found.elements().into_iter().next();
+            first.map(|e| e.error().map(|()| e.offset())).transpose()
+        };
+        if let Some(Offset::Offset(offset)) = shared.ask(ask).map_err(failed)? {
+            return Ok(offset.unsigned_abs());
         }
+        let ask = || shared.inspector.fetch_watermarks(&outer, partition as i32, limit);
+        Ok(shared.ask(ask).map_err(failed)?.1.unsigned_abs())
     })
     .await
 }

@@ -20,10 +20,10 @@ use crate::ports::bus::{
 /// Copies of each record where there are brokers enough.
 const REPLICATION: usize = 3;
 /// Pause before the cluster is asked again whether a new topic is everywhere.
-const SPREAD_LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const SPREAD_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Who makes topics.
-pub(super) struct Admin(AdminClient<Watched>);
+pub(super) struct Admin(pub(super) AdminClient<Watched>);
 
 impl Admin {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BusError> {
@@ -32,13 +32,17 @@ impl Admin {
 }
 
 impl Shared {
+    pub(super) fn admin(&self) -> &AdminClient<Watched> {
+        &self.admin.0
+    }
+
     /// Asks the cluster for its topics; how many brokers it has.
     pub(super) async fn refresh(self: &Arc<Self>) -> Result<usize, BusError> {
         let shared = Arc::clone(self);
         blocking(move || {
+            let limit = shared.options.timeout;
             let metadata = shared
-                .inspector
-                .fetch_metadata(None, shared.options.timeout)
+                .ask(|| shared.inspector.fetch_metadata(None, limit))
                 .map_err(|e| bus_error(&e, "topics"))?;
             let mut known: BTreeMap<Arc<str>, u32> = BTreeMap::new();
             for topic in metadata.topics() {
@@ -55,12 +59,16 @@ impl Shared {
     }
 }
 
-/// All topics with our prefix.
-pub(super) async fn list(shared: &Arc<Shared>) -> Result<Vec<TopicInfo>, BusError> {
+/// Those topics with our prefix whose names are `wanted`; only their edges are asked for.
+pub(super) async fn list(
+    shared: &Arc<Shared>,
+    wanted: &(dyn for<'n> Fn(&'n str) -> bool + Send + Sync),
+) -> Result<Vec<TopicInfo>, BusError> {
     shared.refresh().await?;
+    let mut known = shared.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+    known.retain(|name, _| wanted(name));
     let shared = Arc::clone(shared);
     blocking(move || {
-        let known = shared.known.read().unwrap_or_else(PoisonError::into_inner).clone();
         let all = known.iter().flat_map(|(name, count)| (0..*count).map(move |p| (&**name, p)));
         let all: Vec<(&str, u32)> = all.collect();
         let starts = edges(&shared, &all, Offset::Beginning)?;
@@ -93,12 +101,18 @@ pub(super) fn edges(
         return Ok(BTreeMap::new());
     }
     let inspector: &BaseConsumer<Watched> = &shared.inspector;
-    let found = inspector
-        .offsets_for_times(list, shared.options.timeout)
-        .map_err(|e| bus_error(&e, "offsets"))?;
+    let mut asked = "offsets".to_owned();
+    let ask = || {
+        let found = inspector.offsets_for_times(list.clone(), shared.options.timeout)?;
+        for e in found.elements() {
+            e.topic().clone_into(&mut asked);
+            e.error()?;
+        }
+        Ok(found)
+    };
+    let found = shared.ask(ask).map_err(|e| bus_error(&e, &asked))?;
     let mut edges = BTreeMap::new();
     for e in found.elements() {
-        e.error().map_err(|error| bus_error(&error, e.topic()))?;
         if let (Some(topic), Offset::Offset(offset)) = (shared.inner(e.topic()), e.offset()) {
             edges.insert((topic.to_owned(), e.partition().unsigned_abs()), offset.unsigned_abs());
         }
@@ -117,17 +131,7 @@ pub(super) async fn create(
     if shared.partitions(topic).is_some() {
         return matches(shared, topic, partitions).map(|()| false);
     }
-    let replication = match shared.options.replication as usize {
-        0 => REPLICATION.min(brokers.max(1)),
-        n if n > brokers => {
-            let there = if brokers == 1 { "is 1".to_owned() } else { format!("are {brokers}") };
-            return Err(BusError::Broken(format!(
-                "Kafka at {}: kafka.replication = {n} needs as many brokers, and there {there}: set it to 0, or start more",
-                shared.options.bootstrap
-            )));
-        }
-        n => n,
-    };
+    let replication = replication(shared, brokers)?;
     let retention = retention.map_or("-1".to_owned(), |time| time.as_millis().to_string());
     let largest =
         if topic == Topic::DlqEvents.as_str() { DEAD_LETTER_BYTES_MAX } else { RECORD_BYTES_MAX };
@@ -138,7 +142,7 @@ pub(super) async fn create(
         .set("message.timestamp.type", "LogAppendTime")
         .set("max.message.bytes", &largest)
         .set("min.insync.replicas", if replication >= REPLICATION { "2" } else { "1" });
-    let made = shared.admin.0.create_topics([&new], &options(shared)).await;
+    let made = shared.admin().create_topics([&new], &options(shared)).await;
     let made = made.map_err(|e| bus_error(&e, topic))?;
     let created = match made.into_iter().next() {
         Some(Err((_, Code::TopicAlreadyExists))) => false,
@@ -153,6 +157,21 @@ pub(super) async fn create(
     Ok(created)
 }
 
+/// Copies of each record of a topic of ours, on that many brokers.
+pub(super) fn replication(shared: &Shared, brokers: usize) -> Result<usize, BusError> {
+    match shared.options.replication as usize {
+        0 => Ok(REPLICATION.min(brokers.max(1))),
+        n if n > brokers => {
+            let there = if brokers == 1 { "is 1".to_owned() } else { format!("are {brokers}") };
+            Err(BusError::Broken(format!(
+                "Kafka at {}: kafka.replication = {n} needs as many brokers, and there {there}: set it to 0, or start more",
+                shared.options.bootstrap
+            )))
+        }
+        n => Ok(n),
+    }
+}
+
 /// Deletes every topic with our prefix; there must be one.
 pub(super) async fn delete_all(shared: &Arc<Shared>) -> Result<(), BusError> {
     if shared.options.prefix.is_empty() {
@@ -165,7 +184,7 @@ pub(super) async fn delete_all(shared: &Arc<Shared>) -> Result<(), BusError> {
     if names.is_empty() {
         return Ok(());
     }
-    let deleted = shared.admin.0.delete_topics(&names, &options(shared)).await;
+    let deleted = shared.admin().delete_topics(&names, &options(shared)).await;
     for result in deleted.map_err(|e| bus_error(&e, "deleting topics"))? {
         match result {
             Ok(_) | Err((_, Code::UnknownTopicOrPartition | Code::UnknownTopic)) => {}
@@ -175,13 +194,17 @@ pub(super) async fn delete_all(shared: &Arc<Shared>) -> Result<(), BusError> {
     Ok(())
 }
 
-fn options(shared: &Shared) -> AdminOptions {
+pub(super) fn options(shared: &Shared) -> AdminOptions {
     let limit = Some(shared.options.timeout);
     AdminOptions::new().request_timeout(limit).operation_timeout(limit)
 }
 
 /// Waits until every partition of a new topic has a leader who answers.
-async fn spread(shared: &Arc<Shared>, topic: &str, partitions: u32) -> Result<(), BusError> {
+pub(super) async fn spread(
+    shared: &Arc<Shared>,
+    topic: &str,
+    partitions: u32,
+) -> Result<(), BusError> {
     let give_up = shared.clock.elapsed() + shared.options.timeout;
     loop {
         shared.refresh().await?;

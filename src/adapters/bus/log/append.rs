@@ -123,12 +123,14 @@ impl Job for Append {
     }
 
     fn done(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let Self { shared, appended, reply, .. } = *self;
+        let Self { shared, routed, appended, reply, .. } = *self;
         let outcome = outcome.map(|()| {
             let mut state = shared.state();
-            for record in &appended {
-                if let Some(topic) = state.topics.get_mut(&record.at.topic) {
-                    topic.partitions[record.at.partition as usize].push(Arc::clone(record));
+            for (record, routed) in appended.iter().zip(&routed) {
+                let topic = state.topics.get_mut(&record.at.topic);
+                let found = topic.and_then(|t| t.partitions.get_mut(routed.partition as usize));
+                if let Some(found) = found.filter(|found| found.tp == routed.tp) {
+                    found.push(Arc::clone(record));
                 }
             }
             drop(state);
@@ -150,12 +152,14 @@ struct End {
 
 /// From the table itself: a rolled-back append leaves no gap.
 fn end_of(tx: &Tx<'_>, tp: u64) -> Result<End, StoreError> {
+    let start = tx.query(START, &[Value::Int(tp as i64)])?;
+    let Some(start) = start.first() else {
+        return Err(StoreError::Unavailable("the topic was deleted at this moment".into()));
+    };
     let bounds = [Value::Int(position(tp, 0)), Value::Int(position(tp + 1, 0) - 1)];
     if let Some(last) = tx.query(LAST, &bounds)?.first() {
         let time = Timestamp::from_millis(last.int(1)?);
         return Ok(End { offset: offset(last.int(0)?) + 1, time });
     }
-    let start = tx.query(START, &[Value::Int(tp as i64)])?;
-    let offset = start.first().map_or(Ok(0), |row| row.int(0))? as u64;
-    Ok(End { offset, time: Timestamp::default() })
+    Ok(End { offset: start.int(0)? as u64, time: Timestamp::default() })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Shared, commit, reading};
+use crate::ports::admin::{GroupDescription, GroupState, MemberInfo};
 use crate::ports::bus::{BusError, GroupOffset, Position, Record, Subscription};
 
 type PartitionKey = (Arc<str>, u32);
@@ -59,6 +60,21 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Takes up that a topic has so many partitions now, if anybody subscribed to it.
+    fn recount(&mut self, topic: &str, partitions: u32) {
+        let known = self.members.values_mut().flatten().filter(|(known, _)| **known == *topic);
+        let mut changed = false;
+        for (_, count) in known {
+            *count = partitions;
+            changed = true;
+        }
+        if changed {
+            self.rebalance();
+        }
+    }
+}
+
 /// What a member is told when it joins.
 #[derive(Clone, Copy)]
 pub(super) struct Joined {
@@ -91,6 +107,46 @@ impl Groups {
 
     pub(super) fn is_active(&self, group: &str) -> bool {
         self.groups.get(group).is_some_and(|group| !group.members.is_empty())
+    }
+
+    /// Forgets a topic that is gone; members that subscribed to it have none of its partitions.
+    pub(super) fn forget_topic(&mut self, topic: &Arc<str>) {
+        for group in self.groups.values_mut() {
+            group.committed.retain(|(known, _), _| known != topic);
+            group.recount(topic, 0);
+        }
+        self.groups.retain(|_, group| !group.members.is_empty() || !group.committed.is_empty());
+    }
+
+    /// Shares the partitions of a topic that was made anew among the members that subscribed to it.
+    pub(super) fn topic_made(&mut self, topic: &str, partitions: u32) {
+        self.groups.values_mut().for_each(|group| group.recount(topic, partitions));
+    }
+
+    /// A group and its members.
+    pub(super) fn describe(&self, group: &str) -> Option<GroupDescription> {
+        let group = self.groups.get(group)?;
+        let member = |id: &u64| {
+            let its = group.owners.iter().filter(|(_, owner)| owner.member == *id);
+            MemberInfo {
+                id: format!("member-{id}"),
+                client: None,
+                host: None,
+                partitions: its.map(|((topic, p), _)| (topic.to_string(), *p)).collect(),
+            }
+        };
+        let members: Vec<MemberInfo> = group.members.keys().map(member).collect();
+        let state = if members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+        Some(GroupDescription { state, protocol: None, members })
+    }
+
+    /// Forgets a group; of one that has members by now only what it had committed.
+    pub(super) fn remove(&mut self, group: &str) {
+        if self.is_active(group) {
+            self.groups.entry(group.to_owned()).or_default().committed.clear();
+        } else {
+            self.groups.remove(group);
+        }
     }
 
     /// The lowest committed offset of the groups that have read this topic in this process: one whose

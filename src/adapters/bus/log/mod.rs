@@ -2,8 +2,10 @@
 //! shares the store's writer and fsync. The newest records of each partition are kept in memory,
 //! where consumers that keep up find them without reading the disk.
 
+mod admin;
 mod append;
 mod codec;
+mod emptying;
 mod group;
 mod partition;
 mod reading;
@@ -26,11 +28,13 @@ use crate::ports::bus::{
 use crate::ports::clock::Clock;
 use crate::ports::store::{Batch, Read, StoreError};
 use crate::values;
+pub use emptying::{BEGIN_ANEW, EMPTY};
 use group::{Groups, Member};
 use partition::Partition;
 
+/// Of a topic that is gone by now nothing is noted: one of its name would begin there.
 const UPSERT_OFFSET: &str = "insert into log_offsets (group_id, topic, partition, committed, updated_at)
- values (?1, ?2, ?3, ?4, ?5)
+ select ?1, ?2, ?3, ?4, ?5 where exists (select 1 from log_partitions where topic = ?2 and partition = ?3)
  on conflict (group_id, topic, partition) do update set committed = excluded.committed, updated_at = excluded.updated_at";
 
 /// An event log on a journal.
@@ -250,6 +254,7 @@ impl EventBus for EmbeddedLog {
             move |state, tps| {
                 if let Some(tps) = tps {
                     let partitions = tps.iter().map(|tp| Partition::load(*tp, 0, None)).collect();
+                    state.groups.topic_made(&noted, tps.len() as u32);
                     state.topics.insert(noted.into(), Topic { retention, partitions });
                 }
             },
@@ -313,7 +318,7 @@ async fn commit(shared: &Arc<Shared>, group: &str, next: &[Position]) -> Result<
     let now = shared.clock.now();
     let mut batch = Batch::default();
     for at in next {
-        batch.one(
+        batch.any(
             UPSERT_OFFSET,
             values![group, at.topic.as_ref(), at.partition, at.offset as i64, now],
         );
@@ -324,7 +329,9 @@ async fn commit(shared: &Arc<Shared>, group: &str, next: &[Position]) -> Result<
             move |tx| batch.writes.iter().try_for_each(|write| tx.run(write)),
             move |state, ()| {
                 for at in &next {
-                    state.groups.restore(&group, &at.topic, at.partition, at.offset);
+                    if state.partition(&at.topic, at.partition).is_ok() {
+                        state.groups.restore(&group, &at.topic, at.partition, at.offset);
+                    }
                 }
             },
         )

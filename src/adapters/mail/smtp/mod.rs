@@ -10,6 +10,8 @@ mod connections;
 mod letter;
 mod server;
 
+use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -90,45 +92,41 @@ impl SmtpMailer {
     /// Whether the server lets us in.
     pub async fn answers(&self) -> Result<(), MailError> {
         let asking = async {
-            if let Some(mut kept) = self.connections.kept()
-                && kept.command(Noop).await.is_ok()
-            {
-                self.connections.keep(kept);
-                return Ok(());
-            }
-            let mut fresh = self.connections.open().await?;
-            fresh.command(Noop).await?;
-            self.connections.keep(fresh);
+            let line = self.begin(Noop).await.map_err(|(_, e)| MailError::Later(e.to_string()))?;
+            self.connections.keep(line);
             Ok(())
         };
-        let asking = asking.map(|done| done.map_err(|e: Error| MailError::Later(e.to_string())));
         self.turns.take(asking.boxed()).await
     }
 
-    async fn deliver(&self, letter: &Letter) -> Result<(), Trouble> {
-        let mut line = self.begin().await?;
+    /// Sets `handed_over` while only the server knows whether the message is taken.
+    async fn deliver(&self, letter: &Letter, handed_over: &AtomicBool) -> Result<(), Trouble> {
+        let sender = MailFrom::new(Some(self.from.clone()), vec![]);
+        let mut line = self.begin(sender).await.map_err(|(stage, e)| sorted(stage, &e))?;
         let recipient = Rcpt::new(letter.to.clone(), vec![]);
         line.command(recipient).await.map_err(|e| sorted(Stage::Recipient, &e))?;
         line.command(Data).await.map_err(|e| sorted(Stage::Content, &e))?;
-        line.command(&letter.wire).await.map_err(|e| sorted(Stage::Content, &e))?;
+        handed_over.store(true, Ordering::Relaxed);
+        let answer = line.command(&letter.wire).await;
+        let said_no = answer.as_ref().is_err_and(|e| e.status().is_some());
+        handed_over.store(!said_no, Ordering::Relaxed);
+        answer.map_err(|e| sorted(Stage::Content, &e))?;
         self.connections.keep(line);
         Ok(())
     }
 
-    /// A connection on which the sender is accepted. Nothing is lost by asking once more when a kept
-    /// one turns out to be closed.
-    async fn begin(&self) -> Result<AsyncSmtpConnection, Trouble> {
-        let sender = || MailFrom::new(Some(self.from.clone()), vec![]);
+    /// A connection on which the `first` command is accepted. Nothing is lost by asking once more when a
+    /// kept one turns out to be closed.
+    async fn begin<C: Display>(&self, first: C) -> Result<AsyncSmtpConnection, (Stage, Error)> {
         if let Some(mut kept) = self.connections.kept() {
-            match kept.command(sender()).await {
+            match kept.command(&first).await {
                 Ok(_) => return Ok(kept),
                 Err(e) if e.status().is_none_or(|code| u16::from(code) == 421) => {}
-                Err(e) => return Err(sorted(Stage::Sender, &e)),
+                Err(e) => return Err((Stage::Sender, e)),
             }
         }
-        let fresh = self.connections.open().await;
-        let mut fresh = fresh.map_err(|e| sorted(Stage::Connection, &e))?;
-        fresh.command(sender()).await.map_err(|e| sorted(Stage::Sender, &e))?;
+        let mut fresh = self.connections.open().await.map_err(|e| (Stage::Connection, e))?;
+        fresh.command(&first).await.map_err(|e| (Stage::Sender, e))?;
         Ok(fresh)
     }
 
@@ -147,8 +145,9 @@ impl SmtpMailer {
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let letter = Letter::write(mail, &self.from, self.clock.now())?;
+        let handed_over = AtomicBool::new(false);
         let delivery = async {
-            match self.deliver(&letter).await {
+            match self.deliver(&letter, &handed_over).await {
                 Ok(()) => Ok(()),
                 Err(Trouble::Passing(reason)) => Err(MailError::Later(reason)),
                 Err(Trouble::Settings(reason)) => {
@@ -158,7 +157,12 @@ impl Mailer for SmtpMailer {
                 Err(Trouble::Message(reason)) => Err(MailError::Refused(reason)),
             }
         };
-        self.turns.take(delivery).await
+        match self.turns.take(delivery).await {
+            Err(MailError::Later(reason)) if handed_over.load(Ordering::Relaxed) => {
+                Err(MailError::Unanswered(reason))
+            }
+            outcome => outcome,
+        }
     }
 }
 

@@ -192,6 +192,7 @@ impl Raw {
             event: event(topic, &value),
             bytes: fingerprint(&value),
             replay_group: headers.get("ecom-replay-group").cloned(),
+            repair_of: headers.get("ecom-edit-of").cloned(),
             letter,
         }
     }

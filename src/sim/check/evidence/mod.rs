@@ -8,7 +8,7 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -118,6 +118,8 @@ pub(in crate::sim::check) struct LogRecord {
     pub(in crate::sim::check) bytes: Fingerprint,
     /// The one group that this replay is for.
     pub(in crate::sim::check) replay_group: Option<String>,
+    /// The dead letter that this is a repair of: `TOPIC/PARTITION/OFFSET`.
+    pub(in crate::sim::check) repair_of: Option<String>,
     pub(in crate::sim::check) letter: Option<Box<Letter>>,
 }
 
@@ -201,6 +203,10 @@ pub struct Evidence {
     pub(in crate::sim::check) history: Option<Vec<Entry>>,
     /// When processes started, in ms since the epoch.
     pub(in crate::sim::check) starts: Vec<i64>,
+    /// When a process counted as gone, in ms since the epoch: another may have done its work again.
+    pub(in crate::sim::check) gaps: Vec<RangeInclusive<i64>>,
+    /// Attempts to send a message whose answer never came, by its id.
+    pub(in crate::sim::check) unanswered: BTreeMap<String, i64>,
     /// What is older may be gone from the log or the outbox.
     pub(in crate::sim::check) since: i64,
     /// Orders of which something is in flight.
@@ -230,6 +236,8 @@ impl Evidence {
             mail: vec![],
             history: Some(history),
             starts: vec![],
+            gaps: vec![],
+            unanswered: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             since: i64::MIN,
         }
@@ -254,6 +262,8 @@ impl Evidence {
             inbox: tables::inbox(shop).await?,
             history: sources.history,
             starts: tables::starts(shop).await?,
+            gaps: tables::gaps(shop, sources.now).await?,
+            unanswered: tables::unanswered(shop).await?,
             ..Self::of_history_alone(vec![])
         };
         evidence.read_outbox(shop).await?;

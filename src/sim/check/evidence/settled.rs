@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Evidence, LogEvent, each};
+use super::{Evidence, LogEvent, LogRecord, each};
 use crate::ports::Store;
 use crate::sim::check::facts;
 
@@ -44,6 +44,12 @@ impl Evidence {
     /// Whether nothing of the order is in flight.
     pub(in crate::sim::check) fn is_settled(&self, order: &str) -> bool {
         !self.unsettled.contains(order)
+    }
+
+    /// Where dead letters lie: `TOPIC/PARTITION/OFFSET`.
+    pub(in crate::sim::check) fn letters(&self) -> BTreeSet<String> {
+        let place = |r: &LogRecord| format!("{}/{}/{}", r.topic, r.partition, r.offset);
+        self.log.iter().filter(|record| record.letter.is_some()).map(place).collect()
     }
 
     /// Whether the event is somebody's who has nothing to do with the shop: of an order that nobody

@@ -1,6 +1,7 @@
 //! Reading the tables of the shop and of the world outside.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use anyhow::{Context, anyhow};
 use serde::Deserialize;
@@ -159,6 +160,28 @@ pub(super) async fn starts(shop: &dyn Store) -> anyhow::Result<Vec<i64>> {
     let rows =
         each(shop, "select started_at from process_starts order by started_at", vec![]).await?;
     rows.iter().map(|row| ms(row, 0)).collect()
+}
+
+/// When processes counted as gone: from then until they noted that they were back. What ended and left a
+/// sign of life behind did so by `now`.
+pub(super) async fn gaps(shop: &dyn Store, now: i64) -> anyhow::Result<Vec<RangeInclusive<i64>>> {
+    let sql = "select gone_since, back_at from process_gaps";
+    let noted = each(shop, sql, vec![]).await?;
+    let mut gaps: Vec<RangeInclusive<i64>> =
+        noted.iter().map(|row| Ok(ms(row, 0)?..=ms(row, 1)?)).collect::<anyhow::Result<_>>()?;
+    let sql = "select alive_until from members where alive_until < ?1";
+    for row in each(shop, sql, vec![Timestamp::from_millis(now).into()]).await? {
+        let gone = ms(&row, 0)?;
+        gaps.push(gone..=gone);
+    }
+    Ok(gaps)
+}
+
+/// Of each message, attempts whose answer never came.
+pub(super) async fn unanswered(shop: &dyn Store) -> anyhow::Result<BTreeMap<String, i64>> {
+    let sql = "select message_id, unanswered from notifications where unanswered > 0";
+    let of = |row: &Row| Ok((row.text(0)?.to_owned(), row.int(1)?));
+    each(shop, sql, vec![]).await?.iter().map(of).collect()
 }
 
 pub(super) async fn charges(outside: &dyn Store) -> anyhow::Result<Vec<Charge>> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ecom::adapters::bus::{EmbeddedLog, KafkaBus};
 use ecom::adapters::sqlite::Schema;
+use ecom::ports::BusAdmin;
 use ecom::ports::bus::{
     EventBus, GroupOffset, NewRecord, PartitionInfo, Position, Record, Subscription,
 };
@@ -27,6 +28,7 @@ macro_rules! on_every_bus {
     };
 }
 
+mod admin;
 mod embedded;
 mod groups;
 mod members;
@@ -50,9 +52,13 @@ fn on_kafka<F: Future<Output = ()> + Send + 'static>(case: fn(Rig) -> F) {
 /// A bus, and how to open it again.
 struct Rig {
     bus: Arc<dyn EventBus>,
+    admin: Arc<dyn BusAdmin>,
     env: Env,
-    open: Box<dyn Fn() -> Arc<dyn EventBus> + Send + Sync>,
+    open: Box<dyn Fn() -> Sides + Send + Sync>,
 }
+
+/// The two sides of one bus.
+type Sides = (Arc<dyn EventBus>, Arc<dyn BusAdmin>);
 
 impl Rig {
     /// Looks at the rows of a group that have a commit until `seen` of them is `wanted`: a commit takes
@@ -97,15 +103,24 @@ impl Rig {
         })
     }
 
-    fn new(env: Env, open: impl Fn() -> Arc<dyn EventBus> + Send + Sync + 'static) -> Self {
-        Self { bus: open(), env, open: Box::new(open) }
+    fn new<B: EventBus + BusAdmin + 'static>(
+        env: Env,
+        open: impl Fn() -> Arc<B> + Send + Sync + 'static,
+    ) -> Self {
+        let open = move || -> Sides {
+            let bus = open();
+            (Arc::clone(&bus) as _, bus)
+        };
+        let (bus, admin) = open();
+        Self { bus, admin, env, open: Box::new(open) }
     }
 
     /// The same bus in the next process. All subscriptions must be gone.
     fn restarted(self) -> Self {
-        let Self { bus, env, open } = self;
-        drop(bus);
-        Self { bus: open(), env, open }
+        let Self { bus, admin, env, open } = self;
+        drop((bus, admin));
+        let (bus, admin) = open();
+        Self { bus, admin, env, open }
     }
 
     /// A topic that no other case uses.

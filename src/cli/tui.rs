@@ -1,0 +1,182 @@
+//! `ecom tui`: the console on a full screen.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::dlq::actor;
+use super::exit::WithExit;
+use super::output::{self, Format};
+use super::reach::Reach;
+use super::signals::Signals;
+use super::{DataArg, Exit, FlagValues};
+use crate::app::embedded::Environment;
+use crate::app::{Settings, logging};
+use crate::tui::effects::{Doer, RunSource};
+use crate::tui::keymap::{Key, View};
+use crate::tui::state::Setup;
+use crate::tui::theme::ThemeName;
+use crate::tui::{app, snapshot};
+
+/// Columns and rows of a frame without a terminal, where nothing else is said.
+const SIZE: (u16, u16) = (120, 40);
+
+#[derive(Debug, Args)]
+#[command(after_help = "Keys: 1-8 views, / filter, Enter open, Esc back, ? all keys, q quit.
+
+Examples:
+  ecom tui                                      the shop of the default folder
+  ecom tui --kafka localhost:9092 --view dlq    anybody's Kafka
+  ecom tui --once --view dlq                    one frame on standard output
+  ecom tui --once --view dlq --keys Enter --size 100x30")]
+pub(super) struct TuiArgs {
+    #[command(flatten)]
+    data: DataArg,
+    #[command(flatten)]
+    look: LookArgs,
+    /// Change nothing: keys that would are off.
+    #[arg(long)]
+    read_only: bool,
+    /// Print one frame and end.
+    #[arg(long)]
+    once: bool,
+    /// Press these keys before the frame is printed, separated by blanks: r, G, ^R, Enter, Down, …
+    #[arg(long, value_name = "KEYS", requires = "once")]
+    keys: Option<String>,
+    /// Columns and rows of the frame.
+    #[arg(long, value_name = "WxH", value_parser = size, requires = "once")]
+    size: Option<(u16, u16)>,
+    /// How the frame is printed.
+    #[arg(short, long, value_enum, default_value_t = Format::Text, requires = "once")]
+    output: Format,
+}
+
+/// What a console shows first, and how.
+#[derive(Debug, Args)]
+pub(super) struct LookArgs {
+    /// The first view: overview, topics, tail, groups, dlq, orders, simulation or logs.
+    #[arg(long, value_name = "VIEW", value_parser = view)]
+    view: Option<View>,
+    /// Follow this topic.
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// Colours: dark, light, contrast or plain; plain, where `NO_COLOR` is set.
+    #[arg(long, value_name = "NAME", value_parser = theme)]
+    theme: Option<ThemeName>,
+}
+
+impl TuiArgs {
+    pub(super) fn flags(&self) -> FlagValues {
+        self.data.flags()
+    }
+}
+
+fn view(text: &str) -> Result<View, String> {
+    View::parse(text).ok_or_else(|| words("view", View::ALL.iter().map(|view| view.as_str())))
+}
+
+fn theme(text: &str) -> Result<ThemeName, String> {
+    let all = || ThemeName::ALL.iter().map(|name| name.as_str());
+    ThemeName::parse(text).ok_or_else(|| words("theme", all()))
+}
+
+fn words<'a>(what: &str, all: impl Iterator<Item = &'a str>) -> String {
+    format!("there is no such {what}; use one of {}", all.collect::<Vec<_>>().join(", "))
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    const MAX: u16 = 1_000;
+    let size = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    size.filter(|(w, h)| (1..=MAX).contains(w) && (1..=MAX).contains(h))
+        .ok_or_else(|| format!("write columns and rows, such as 120x40, each from 1 to {MAX}"))
+}
+
+impl LookArgs {
+    /// The view that was asked for.
+    pub(super) const fn view(&self) -> Option<View> {
+        self.view
+    }
+
+    /// A console that looks so.
+    pub(super) fn setup(&self, label: String, read_only: bool) -> Setup {
+        let no_colour = std::env::vars_os().any(|(name, v)| name == "NO_COLOR" && !v.is_empty());
+        let topic = self.topic.clone();
+        let view = self.view.or_else(|| topic.as_ref().map(|_| View::Tail));
+        let theme = self.theme.or_else(|| no_colour.then_some(ThemeName::Plain));
+        Setup { label, read_only, theme, view, topic, ends: None, actor: actor() }
+    }
+}
+
+pub(super) fn run(args: &TuiArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    if !args.once {
+        needs_terminal()?;
+    }
+    let keys = args.keys.as_deref().map(keys).transpose()?.unwrap_or_default();
+    super::reach::with_reach(settings, &args.data, async |reach| {
+        let setup = args.look.setup(label(settings, reach), args.read_only);
+        if !args.once {
+            return full_screen(setup, doer(reach, None), std::future::pending()).await;
+        }
+        let doer = Doer { patient: false, ..doer(reach, None) };
+        let state = snapshot::once(setup, &doer, args.size.unwrap_or(SIZE), &keys).await;
+        match args.output {
+            Format::Text => output::out(&snapshot::text(&state))?,
+            Format::Json => output::line(snapshot::json(&state))?,
+        }
+        Ok(if state.unreachable.is_some() { Exit::Unreachable } else { Exit::Ok })
+    })
+}
+
+/// Refuses to begin without a terminal.
+pub(super) fn needs_terminal() -> anyhow::Result<()> {
+    if app::has_terminal() {
+        return Ok(());
+    }
+    let text = "the console needs a terminal; `ecom tui --once` prints one frame anywhere";
+    Err(WithExit(Exit::Usage, text.into()).into())
+}
+
+/// Shows the console until its user leaves, a signal ends it, or `over` completes.
+pub(super) async fn full_screen(
+    setup: Setup,
+    doer: Doer,
+    over: impl Future<Output = ()>,
+) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
+    logging::silence(true);
+    let ended = async {
+        tokio::select! {
+            exit = signals.next() => exit,
+            () = over => Exit::Ok,
+        }
+    };
+    let shown = app::show(setup, doer, ended).await;
+    logging::silence(false);
+    Ok(shown?.unwrap_or(Exit::Ok))
+}
+
+/// Who does what a console asks for.
+pub(super) fn doer(reach: &Reach, run: Option<RunSource>) -> Doer {
+    let Environment { clock, spawn, .. } = Environment::system();
+    let ops = Some(Arc::clone(&reach.ops));
+    Doer { ops, run, clock, spawn, actor: actor(), patient: true }
+}
+
+fn label(settings: &Settings, reach: &Reach) -> String {
+    if !settings.kafka.bootstrap.is_empty() {
+        return format!("Kafka at {}", settings.kafka.bootstrap);
+    }
+    let state = if reach.running { "shop" } else { "stopped shop" };
+    let folder = settings.data_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
+    format!("{state} in {folder}")
+}
+
+fn keys(text: &str) -> anyhow::Result<Vec<Key>> {
+    let key = |word: &str| {
+        let unknown =
+            || WithExit(Exit::Usage, format!("{word:?} is no key; see `ecom tui --help`"));
+        Key::parse(word).ok_or_else(unknown)
+    };
+    Ok(text.split_whitespace().map(key).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,39 @@
+//! The user's own editor.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// A file of this user's own with this in it.
+pub fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
+    let folder = tempfile::Builder::new().prefix("ecom-edit-").tempdir()?;
+    let path = folder.keep().join("value.json");
+    std::fs::write(&path, value)?;
+    Ok(path)
+}
+
+/// Opens `$VISUAL`, `$EDITOR` or vi on the file, and waits until it is closed; an error if it failed.
+pub fn open(path: &Path) -> anyhow::Result<()> {
+    let var = |wanted: &str| std::env::vars().find(|(name, v)| name == wanted && !v.is_empty());
+    let editor = var("VISUAL").or_else(|| var("EDITOR")).map_or_else(|| "vi".into(), |(_, v)| v);
+    // An editor may come with arguments of its own.
+    let mut words = editor.split_whitespace();
+    let program = words.next().unwrap_or("vi");
+    let ended = std::process::Command::new(program).args(words).arg(path).status();
+    let ended = ended.with_context(|| {
+        format!("cannot start the editor {editor}; set EDITOR, or give the value with --value")
+    })?;
+    if ended.success() {
+        return Ok(());
+    }
+    bail!("{editor} ended with {ended}; nothing is sent")
+}
+
+/// Takes the file away, and the folder that was made for it.
+pub fn remove(path: &Path) {
+    // What is left of it lies in the folder for temporary files.
+    let _ = std::fs::remove_file(path);
+    if let Some(folder) = path.parent() {
+        let _ = std::fs::remove_dir(folder);
+    }
+}
