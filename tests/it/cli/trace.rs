@@ -4,14 +4,12 @@ use serde_json::{Value as Json, json};
 
 use super::{fails, on};
 use crate::harness::customer::{Customer, runtime, until};
-use crate::harness::program::{Served, ecom, run_with_input};
+use crate::harness::program::{Served, paying, run_with_input};
 use crate::report::expect_valid;
 
 /// A shop with two products, whose provider declines nothing.
 pub(super) fn serve(data: &std::path::Path) -> Served {
-    let mut command = ecom();
-    command.env("ECOM_GATEWAY_SUCCESS", "1");
-    Served::launch(command, data, &["--products", "2"])
+    Served::launch(paying(), data, &["--products", "2"])
         .unwrap_or_else(|said| panic!("not ready: {said}"))
 }
 

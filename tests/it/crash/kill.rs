@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::harness::customer::{Customer, runtime, until};
+use crate::harness::customer::{Customer, runtime, settled, until};
 use crate::harness::program::{Printed, Served, run};
 
 const KILLS: u64 = 22;
@@ -61,6 +61,7 @@ fn every_answered_checkout_settles_after_any_number_of_kills() {
         for order in &orders {
             customer.ended(order).await;
         }
+        settled(&data).await;
     });
     assert_eq!(shop_process.stop(), 0);
     let verdict = run(&["verify", "--data", data.to_str().unwrap()]);
@@ -80,6 +81,7 @@ fn a_stopped_process_is_waited_for_and_harms_nobody() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         shop_process.signal("CONT");
         customer.ended(&order).await;
+        settled(folder.path()).await;
         order
     });
     assert!(order.starts_with("ORD-"));

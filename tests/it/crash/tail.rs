@@ -7,7 +7,7 @@ use ecom::adapters::sqlite::{Journal, Opened, Schema};
 use ecom::adapters::store::SqliteStore;
 use ecom::ports::store::{Batch, Store, query, values};
 
-use crate::harness::customer::{Customer, runtime};
+use crate::harness::customer::{Customer, runtime, settled};
 use crate::harness::program::{Printed, Served, run};
 
 const INSERT: &str = "insert into meta (key, value) values (?1, ?2)";
@@ -108,6 +108,7 @@ fn a_folder_cut_in_the_middle_of_its_last_records_is_served_again() {
     let mut again = Served::start(&copy, &[]);
     runtime().block_on(async {
         Customer::of(&again).ended(&order).await;
+        settled(&copy).await;
     });
     assert_eq!(again.stop(), 0);
     let verdict = run(&["verify", "--data", copy.to_str().unwrap()]);

@@ -1,5 +1,6 @@
 //! Somebody at the sockets of a served shop.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use ecom::sim::lab::client::{Call, Client, Reply};
 use ecom::sim::lab::wire::{Target, WireClient};
 use serde_json::{Value as Json, json};
 
-use super::program::Served;
+use super::program::{Printed, Served, run};
 
 /// Somebody who speaks to a served shop over its sockets. None where there was no answer.
 #[derive(Clone)]
@@ -85,6 +86,13 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_mins(1), "never: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Waits until nothing is wrong or under way in the shop of this folder.
+pub(crate) async fn settled(data: &Path) {
+    let data = data.to_str().unwrap();
+    until("nothing is wrong or under way", async || run(&["verify", "--data", data]).code() == 0)
+        .await;
 }
 
 /// Something to run futures on.

@@ -10,6 +10,13 @@ pub(crate) fn ecom() -> Command {
     clean(env!("CARGO_BIN_EXE_ecom"))
 }
 
+/// The program under test, with a provider that captures every charge.
+pub(crate) fn paying() -> Command {
+    let mut command = ecom();
+    command.env("ECOM_GATEWAY_SUCCESS", "1");
+    command
+}
+
 /// A program that sees nothing of the settings and the servers of whoever runs the tests.
 pub(crate) fn clean(program: &str) -> Command {
     let mut command = Command::new(program);

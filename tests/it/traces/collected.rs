@@ -11,15 +11,15 @@ use serde_json::Value as Json;
 
 use crate::harness::collector::{Collector, Seen};
 use crate::harness::customer::{Customer, runtime, until};
-use crate::harness::program::{Printed, Served, ecom, run};
+use crate::harness::program::{Printed, Served, paying, run};
 
 /// The services that have a part in an order.
 pub(super) const SERVICES: [&str; 5] = ["cart", "inventory", "notification", "order", "payment"];
 
 /// The program with these variables.
 pub(super) fn with(variables: &[(&str, &str)]) -> Command {
-    let mut command = ecom();
-    command.envs(variables.iter().copied()).env("ECOM_GATEWAY_SUCCESS", "1");
+    let mut command = paying();
+    command.envs(variables.iter().copied());
     command
 }
 
