@@ -7,7 +7,7 @@ use clap::Args;
 use super::exit::WithExit;
 use super::output::Format;
 use super::reach::failed;
-use super::{DataArg, Exit, FlagValues, confirm, output};
+use super::{DataArg, Exit, FlagValues, output, protect};
 use crate::app::embedded::Environment;
 use crate::app::{Settings, folder};
 use crate::ops::clean::{Cleaning, Part, Plan, Step};
@@ -150,7 +150,7 @@ async fn clean(args: &CleanArgs, cleaning: &Cleaning<'_>, name: &str) -> anyhow:
         "empty {}",
         args.what.parts().iter().map(Part::to_string).collect::<Vec<_>>().join(", ")
     );
-    confirm::severe(&what, name, args.confirm.as_deref())?;
+    protect::severe(&what, name, args.confirm.as_deref())?;
     cleaning.execute().await.map_err(failed)?;
     if args.output == Format::Json {
         print(args, &plan, name, true)?;

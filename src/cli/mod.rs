@@ -5,7 +5,6 @@ mod backup;
 mod bench;
 mod clean;
 mod config;
-mod confirm;
 mod dlq;
 mod doctor;
 mod exit;

@@ -1,11 +1,14 @@
-//! Asking before something is changed: never of who says `--yes`, always where the settings protect it.
+//! Asking before something is changed: never of who says `--yes`, always where the settings protect it; and a
+//! name before something goes that cannot be brought back.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::Args;
 
 use super::exit::WithExit;
+use super::reach::failed;
 use super::{Exit, output};
+use crate::ops::OpsError;
 
 /// What every command takes that changes something.
 #[derive(Debug, Args)]
@@ -13,6 +16,35 @@ pub(super) struct YesArg {
     /// Do not ask; must be given where nobody can be asked and console.protected is set.
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+/// What every command takes that does what cannot be taken back, and can say it first.
+#[derive(Debug, Args)]
+pub(super) struct SevereArgs {
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do it without asking: the name again.
+    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+    confirm: Option<String>,
+}
+
+impl SevereArgs {
+    /// What `act` would do, and unless that was all that was asked for, what it did once `name` was given for
+    /// `what` the plan says. `act` is told whether to execute.
+    pub(super) async fn planned<T>(
+        &self,
+        name: &str,
+        what: impl FnOnce(&T) -> String,
+        act: impl AsyncFn(bool) -> Result<T, OpsError>,
+    ) -> anyhow::Result<T> {
+        let plan = act(false).await.map_err(failed)?;
+        if self.dry_run {
+            return Ok(plan);
+        }
+        severe(&what(&plan), name, self.confirm.as_deref())?;
+        act(true).await.map_err(failed)
+    }
 }
 
 /// Makes sure that a change which hurts nobody is meant. That is asked, or must have been said with `--yes`,
@@ -41,14 +73,38 @@ pub(super) fn moderate(protected: bool, what: &str, yes: &YesArg) -> anyhow::Res
     Err(refused("nothing was done".into()))
 }
 
+/// Makes sure that what cannot be undone is meant: its name was given with `--confirm`, or is typed in now. Who
+/// is no person must give it; otherwise nothing is done, which is exit code 7.
+pub(super) fn severe(what: &str, name: &str, given: Option<&str>) -> anyhow::Result<()> {
+    if let Some(given) = given {
+        if given == name {
+            return Ok(());
+        }
+        let text = format!("--confirm says {given:?}, but {name:?} is meant; nothing was done");
+        return Err(refused(text));
+    }
+    if !is_person() {
+        return Err(refused(format!("this would {what}; to confirm, add --confirm={name}")));
+    }
+    if answer(&format!("This would {what}. Type {name} to confirm:"))? == name {
+        return Ok(());
+    }
+    Err(refused("that is not the name; nothing was done".into()))
+}
+
 /// Asks the person at the terminal; anything but yes is no.
 pub(super) fn says_yes(question: &str) -> io::Result<bool> {
+    Ok(matches!(answer(&format!("{question} [y/N]"))?.as_str(), "y" | "Y" | "yes"))
+}
+
+/// What the person at the terminal types.
+fn answer(question: &str) -> io::Result<String> {
     let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} [y/N] ")?;
+    write!(stderr, "{question} ")?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(answer.trim().to_owned())
 }
 
 /// Whether a person can be asked.

@@ -4,12 +4,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::seconds;
-use crate::cli::confirm;
 use crate::cli::output::Format;
+use crate::cli::protect::SevereArgs;
 use crate::cli::reach::{Reach, failed};
-use crate::cli::topics::SevereArgs;
 use crate::cli::{DataArg, Exit, output};
-use crate::ops::admin::groups::{GroupDetail, GroupRemovalRequest};
+use crate::ops::admin::groups::{GroupDetail, GroupRemoval, GroupRemovalRequest};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DescribeArgs {
@@ -82,15 +81,15 @@ fn described(group: &GroupDetail) -> String {
 }
 
 pub(super) async fn delete(reach: &Reach, args: &DeleteArgs) -> anyhow::Result<Exit> {
-    let mut request = GroupRemovalRequest { group: args.group.clone(), execute: false };
-    let mut removal = reach.ops.delete_group(&request).await.map_err(failed)?;
-    if !args.severe.dry_run {
+    let what = |removal: &GroupRemoval| {
         let places = removal.partitions.len();
-        let what = format!("forget where the group {} reads {places} partitions", args.group);
-        confirm::severe(&what, &args.group, args.severe.confirm.as_deref())?;
-        request.execute = true;
-        removal = reach.ops.delete_group(&request).await.map_err(failed)?;
-    }
+        format!("forget where the group {} reads {places} partitions", args.group)
+    };
+    let deleted = async |execute| {
+        let group = args.group.clone();
+        reach.ops.delete_group(&GroupRemovalRequest { group, execute }).await
+    };
+    let removal = args.severe.planned(&args.group, what, deleted).await?;
     if args.output == Format::Json {
         output::line(json!({ "kind": "group_deletion", "schema_version": 1, "removal": removal }))?;
         return Ok(Exit::Ok);

@@ -6,9 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use crate::app::config::Period;
-use crate::cli::confirm;
 use crate::cli::exit::WithExit;
 use crate::cli::output::Format;
+use crate::cli::protect::{self, SevereArgs, YesArg};
 use crate::cli::reach::{Reach, failed};
 use crate::cli::{DataArg, Exit, output};
 use crate::ops::admin::topics::{
@@ -51,6 +51,8 @@ pub(in crate::cli) struct CreateArgs {
     /// How long records are kept; without, as long as the log keeps them by default.
     #[arg(long, value_name = "TIME")]
     retention: Option<Period>,
+    #[command(flatten)]
+    yes: YesArg,
     #[command(flatten)]
     pub(super) data: DataArg,
     /// How it is printed.
@@ -100,17 +102,6 @@ pub(in crate::cli) struct DeleteArgs {
     output: Format,
 }
 
-/// Flags of what cannot be taken back.
-#[derive(Debug, Args)]
-pub(in crate::cli) struct SevereArgs {
-    /// Say what would be done, and do nothing.
-    #[arg(long)]
-    pub(in crate::cli) dry_run: bool,
-    /// Do it without asking: the name again.
-    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
-    pub(in crate::cli) confirm: Option<String>,
-}
-
 pub(super) async fn describe(reach: &Reach, args: &DescribeArgs) -> anyhow::Result<Exit> {
     let mut topic = reach.ops.describe_topic(&args.topic).await.map_err(failed)?;
     if !args.all {
@@ -140,6 +131,7 @@ pub(super) async fn create(reach: &Reach, args: &CreateArgs) -> anyhow::Result<E
         replication: args.replication,
         config,
     };
+    protect::mild(reach.protected, &format!("create the topic {}", args.topic), &args.yes)?;
     let mut topic = reach.ops.create_topic(&request).await.map_err(failed)?;
     topic.config.retain(|entry| entry.origin != ConfigOrigin::Default);
     print(&topic, args.output)
@@ -208,28 +200,24 @@ pub(super) async fn truncate(reach: &Reach, args: &TruncateArgs) -> anyhow::Resu
             TailStart::parse(text).map_err(|e| WithExit(Exit::Usage, format!("--before: {e}")))?
         }
     };
-    let (topic, partition) = (args.topic.clone(), args.partition);
-    let mut request = TruncateRequest { topic, partition, before, execute: false };
-    let mut removal = reach.ops.truncate_topic(&request).await.map_err(failed)?;
-    if !args.severe.dry_run {
-        let what = format!("delete {} of {}", counted(&removal), args.topic);
-        confirm::severe(&what, &args.topic, args.severe.confirm.as_deref())?;
-        request.execute = true;
-        removal = reach.ops.truncate_topic(&request).await.map_err(failed)?;
-    }
+    let what = |removal: &TopicRemoval| format!("delete {} of {}", counted(removal), args.topic);
+    let truncated = async |execute| {
+        let (topic, partition, before) = (args.topic.clone(), args.partition, before.clone());
+        reach.ops.truncate_topic(&TruncateRequest { topic, partition, before, execute }).await
+    };
+    let removal = args.severe.planned(&args.topic, what, truncated).await?;
     removed(&removal, "topic_truncation", args.output)
 }
 
 pub(super) async fn delete(reach: &Reach, args: &DeleteArgs) -> anyhow::Result<Exit> {
-    let topic = args.topic.clone();
-    let mut request = TopicRemovalRequest { topic, force: args.force, execute: false };
-    let mut removal = reach.ops.delete_topic(&request).await.map_err(failed)?;
-    if !args.severe.dry_run {
-        let what = format!("delete the topic {} with {}", args.topic, counted(&removal));
-        confirm::severe(&what, &args.topic, args.severe.confirm.as_deref())?;
-        request.execute = true;
-        removal = reach.ops.delete_topic(&request).await.map_err(failed)?;
-    }
+    let what = |removal: &TopicRemoval| {
+        format!("delete the topic {} with {}", args.topic, counted(removal))
+    };
+    let deleted = async |execute| {
+        let (topic, force) = (args.topic.clone(), args.force);
+        reach.ops.delete_topic(&TopicRemovalRequest { topic, force, execute }).await
+    };
+    let removal = args.severe.planned(&args.topic, what, deleted).await?;
     removed(&removal, "topic_deletion", args.output)
 }
 

@@ -17,7 +17,6 @@ use crate::app::Settings;
 use crate::ops::blob::Blob;
 use crate::ops::topics::{HeaderView, NewRecordView};
 use crate::ports::bus::RECORD_BYTES_MAX;
-pub(super) use admin::SevereArgs;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TopicsCommand {

@@ -33,7 +33,7 @@ fn nothing_is_changed_unconfirmed_where_the_settings_protect_it() {
     let file = folder.path().join("letters.jsonl");
     let file = file.to_str().unwrap();
     assert_eq!(protected(&shop, &["dlq", "export", "--out", file]).code(), 0, "reading is free");
-    let changing: [&[&str]; 9] = [
+    let changing: [&[&str]; 10] = [
         &["dlq", "replay"],
         &["dlq", "replay", id],
         &["dlq", "discard", id],
@@ -42,6 +42,7 @@ fn nothing_is_changed_unconfirmed_where_the_settings_protect_it() {
         &["dlq", "import", file],
         &["gateway", "set", "--success", "0.5"],
         &["topics", "produce", "order.created", "--tombstone"],
+        &["topics", "create", "returns"],
         &["groups", "reset-offsets", "payment-service-group", "--to", "end", "--execute"],
     ];
     for args in changing {
