@@ -4,23 +4,17 @@
 use std::sync::Arc;
 
 use super::{Embedded, Ports, Remains, Settings, Shop};
+use crate::adapters::gateway::Ledger;
 pub use crate::adapters::gateway::{HttpLedger, LedgerCharge, LedgerRefund};
+use crate::adapters::mail::received;
 use crate::domain::OrderId;
 use crate::ports::Mailbox;
 use crate::ports::mail::{MailFilter, Received};
-use crate::ports::store::{Row, Store, StoreError, query};
+use crate::ports::store::{Store, StoreError};
 pub use crate::services::order::Operator;
 use crate::services::order::{Cancellation, Orders};
 use crate::services::payment::Payments;
-use crate::values;
 
-const CHARGES: &str = "select charge_key, order_id, user_id, amount_minor, outcome, lost_reply,
-   asked_at, at from gateway_charges where charge_key = ?1";
-const REFUNDS: &str = "select refund_key, charge_key, amount_minor, at from gateway_refunds
- where refund_key = ?1";
-const MAILS: &str =
-    "select seq, channel, message_id, order_id, recipient, subject, body, received_at
- from mailbox where order_id = ?1 order by seq limit 1000";
 /// Copies of messages about one order that are looked at.
 const MAILS_MAX: u32 = 1_000;
 
@@ -119,7 +113,9 @@ impl Office {
         let books = match &self.ledger {
             Some(ledger) => ledger.of_order(id).await.map_err(|e| e.to_string()),
             None => match &self.outside {
-                Some(store) => books(store.as_ref(), id).await.map_err(|e| e.to_string()),
+                Some(store) => {
+                    Ledger::new(Arc::clone(store)).of_order(id).await.map_err(|e| e.to_string())
+                }
                 None => Err("the settings name no gateway.url".into()),
             },
         };
@@ -127,13 +123,13 @@ impl Office {
             Ok(books) => (seen.charges, seen.refunds) = books,
             Err(why) => seen.unseen.push(format!("the provider's ledger: {why}")),
         }
+        let order_id = Some(id.to_string());
+        let filter = MailFilter { order_id, limit: MAILS_MAX, ..MailFilter::default() };
         let mails = match (&self.inbox, &self.outside) {
-            (Some(inbox), _) => {
-                let order_id = Some(id.to_string());
-                let filter = MailFilter { order_id, limit: MAILS_MAX, ..MailFilter::default() };
-                inbox.messages(&filter).await.map_err(|e| e.to_string())
+            (Some(inbox), _) => inbox.messages(&filter).await.map_err(|e| e.to_string()),
+            (None, Some(store)) => {
+                received(store.as_ref(), &filter).await.map_err(|e| e.to_string())
             }
-            (None, Some(store)) => mails(store.as_ref(), id).await.map_err(|e| e.to_string()),
             (None, None) => Err("the settings name no smtp.inbox".into()),
         };
         match mails {
@@ -142,32 +138,4 @@ impl Office {
         }
         seen
     }
-}
-
-async fn books(
-    store: &dyn Store,
-    id: &OrderId,
-) -> Result<(Vec<LedgerCharge>, Vec<LedgerRefund>), StoreError> {
-    let rows = query(store, CHARGES, values![id]).await?;
-    let charges = rows.iter().map(LedgerCharge::read).collect::<Result<_, _>>()?;
-    let rows = query(store, REFUNDS, values![format!("{id}:refund")]).await?;
-    let refunds = rows.iter().map(LedgerRefund::read).collect::<Result<_, _>>()?;
-    Ok((charges, refunds))
-}
-
-async fn mails(store: &dyn Store, id: &OrderId) -> Result<Vec<Received>, StoreError> {
-    let rows = query(store, MAILS, values![id]).await?;
-    let received = |row: &Row| {
-        Ok(Received {
-            seq: row.int(0)?,
-            channel: row.text(1)?.to_owned(),
-            message_id: row.text(2)?.to_owned(),
-            order_id: row.text_opt(3)?.map(str::to_owned),
-            recipient: row.text(4)?.to_owned(),
-            subject: row.text(5)?.to_owned(),
-            body: row.text(6)?.to_owned(),
-            received_at: row.time(7)?,
-        })
-    };
-    rows.iter().map(received).collect()
 }

@@ -10,11 +10,9 @@ use utoipa::ToSchema;
 use super::http::HttpGateway;
 use super::wire::{Ask, segment};
 use crate::adapters::clock::SystemClock;
-use crate::adapters::sqlite::Journal;
-use crate::adapters::store::SqliteStore;
 use crate::domain::{Invalid, OrderId, Secret, Timestamp};
 use crate::ports::gateway::GatewayError;
-use crate::ports::store::{Row, StoreError, query};
+use crate::ports::store::{Row, Store, StoreError, query};
 use crate::values;
 
 const CHARGES: &str = "select charge_key, order_id, user_id, amount_minor, outcome, lost_reply,
@@ -65,7 +63,7 @@ pub struct LedgerRefund {
 
 impl LedgerCharge {
     /// The charge in a row with these columns, in their order.
-    pub fn read(row: &Row) -> Result<Self, StoreError> {
+    fn read(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             charge_key: row.text(0)?.to_owned(),
             order_id: row.text(1)?.to_owned(),
@@ -81,7 +79,7 @@ impl LedgerCharge {
 
 impl LedgerRefund {
     /// The refund in a row with these columns, in their order.
-    pub fn read(row: &Row) -> Result<Self, StoreError> {
+    fn read(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             refund_key: row.text(0)?.to_owned(),
             charge_key: row.text(1)?.to_owned(),
@@ -91,24 +89,45 @@ impl LedgerRefund {
     }
 }
 
+/// The charge of an order and its refund.
+pub type OrderBooks = (Vec<LedgerCharge>, Vec<LedgerRefund>);
+
+/// The key right before that of an order's charge: pages after it begin with the charge.
+fn before(id: &OrderId) -> &str {
+    &id.as_str()[..id.as_str().len() - 1]
+}
+
+/// What is of this order among the rows of the pages that begin where its keys do.
+fn only(id: &OrderId, (mut charges, mut refunds): OrderBooks) -> OrderBooks {
+    charges.retain(|charge| charge.charge_key == id.as_str());
+    refunds.retain(|refund| refund.charge_key == id.as_str());
+    (charges, refunds)
+}
+
 /// The books, read from their tables.
-pub struct Ledger(SqliteStore);
+pub struct Ledger(Arc<dyn Store>);
 
 impl Ledger {
-    /// The books on the outside's journal.
-    pub fn new(journal: Arc<Journal>) -> Self {
-        Self(SqliteStore::new(journal))
+    /// The books in the tables of the world outside.
+    pub fn new(outside: Arc<dyn Store>) -> Self {
+        Self(outside)
+    }
+
+    /// The charge of an order and its refund.
+    pub async fn of_order(&self, id: &OrderId) -> Result<OrderBooks, StoreError> {
+        let charges = self.charges(before(id), FEW).await?;
+        Ok(only(id, (charges, self.refunds(id.as_str(), FEW).await?)))
     }
 
     /// The first `limit` charges whose key comes after `after`.
     pub async fn charges(&self, after: &str, limit: u32) -> Result<Vec<LedgerCharge>, StoreError> {
-        let rows = query(&self.0, CHARGES, values![after, limit]).await?;
+        let rows = query(self.0.as_ref(), CHARGES, values![after, limit]).await?;
         rows.iter().map(LedgerCharge::read).collect()
     }
 
     /// The first `limit` refunds whose key comes after `after`.
     pub async fn refunds(&self, after: &str, limit: u32) -> Result<Vec<LedgerRefund>, StoreError> {
-        let rows = query(&self.0, REFUNDS, values![after, limit]).await?;
+        let rows = query(self.0.as_ref(), REFUNDS, values![after, limit]).await?;
         rows.iter().map(LedgerRefund::read).collect()
     }
 }
@@ -132,17 +151,10 @@ impl HttpLedger {
         self.all("refunds", |refund: &LedgerRefund| &refund.refund_key).await
     }
 
-    /// The charge of an order and its refund: the pages that begin right before their keys.
-    pub async fn of_order(
-        &self,
-        id: &OrderId,
-    ) -> Result<(Vec<LedgerCharge>, Vec<LedgerRefund>), GatewayError> {
-        let before = &id.as_str()[..id.as_str().len() - 1];
-        let mut charges: Vec<LedgerCharge> = self.page("charges", before, FEW).await?;
-        let mut refunds: Vec<LedgerRefund> = self.page("refunds", id.as_str(), FEW).await?;
-        charges.retain(|charge| charge.charge_key == id.as_str());
-        refunds.retain(|refund| refund.charge_key == id.as_str());
-        Ok((charges, refunds))
+    /// The charge of an order and its refund.
+    pub async fn of_order(&self, id: &OrderId) -> Result<OrderBooks, GatewayError> {
+        let charges = self.page("charges", before(id), FEW).await?;
+        Ok(only(id, (charges, self.page("refunds", id.as_str(), FEW).await?)))
     }
 
     async fn page<T: DeserializeOwned>(

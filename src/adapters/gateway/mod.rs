@@ -8,6 +8,6 @@ mod simulated;
 pub mod wire;
 
 pub use http::HttpGateway;
-pub use ledger::{HttpLedger, Ledger, LedgerCharge, LedgerRefund, PAGE_MAX};
+pub use ledger::{HttpLedger, Ledger, LedgerCharge, LedgerRefund, OrderBooks, PAGE_MAX};
 pub use messages::{Message, Messages, pause};
 pub use simulated::SimulatedGateway;

@@ -76,19 +76,26 @@ impl Sms for LocalMailbox {
 #[async_trait]
 impl Mailbox for LocalMailbox {
     async fn messages(&self, filter: &MailFilter) -> Result<Vec<Received>, MailError> {
-        let (after, limit) = (filter.after, filter.limit);
-        let read = match (&filter.order_id, &filter.recipient) {
-            (Some(order), Some(to)) => Read::new(SELECT_BY_BOTH, values![after, limit, order, to]),
-            (Some(order), None) => Read::new(SELECT_BY_ORDER, values![after, limit, order]),
-            (None, Some(to)) => Read::new(SELECT_BY_RECIPIENT, values![after, limit, to]),
-            (None, None) => Read::new(SELECT, values![after, limit]),
-        };
-        let rows = self.store.read(&[read]).await.map_err(|e| later(&e))?.concat();
-        rows.iter().map(received).collect::<Result<_, _>>().map_err(|e| later(&e))
+        received(&self.store, filter).await.map_err(|e| later(&e))
     }
 }
 
-fn received(row: &Row) -> Result<Received, StoreError> {
+/// The messages in the mailbox of the world outside that fit, in the order in which they came.
+pub async fn received(
+    outside: &dyn Store,
+    filter: &MailFilter,
+) -> Result<Vec<Received>, StoreError> {
+    let (after, limit) = (filter.after, filter.limit);
+    let read = match (&filter.order_id, &filter.recipient) {
+        (Some(order), Some(to)) => Read::new(SELECT_BY_BOTH, values![after, limit, order, to]),
+        (Some(order), None) => Read::new(SELECT_BY_ORDER, values![after, limit, order]),
+        (None, Some(to)) => Read::new(SELECT_BY_RECIPIENT, values![after, limit, to]),
+        (None, None) => Read::new(SELECT, values![after, limit]),
+    };
+    outside.read(&[read]).await?.concat().iter().map(message).collect()
+}
+
+fn message(row: &Row) -> Result<Received, StoreError> {
     Ok(Received {
         seq: row.int(0)?,
         channel: row.text(1)?.to_owned(),

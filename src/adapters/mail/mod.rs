@@ -13,6 +13,6 @@ mod turns;
 pub use address::BadAddress;
 pub use by_mail::SmsByMail;
 pub use inbox::{HttpInbox, MaildevInbox, MailpitInbox};
-pub use mailbox::LocalMailbox;
+pub use mailbox::{LocalMailbox, received};
 pub use sms::WebhookSms;
 pub use smtp::SmtpMailer;

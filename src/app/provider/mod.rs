@@ -13,6 +13,7 @@ use super::{DataFolder, Settings};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::gateway::{HttpGateway, Ledger, Messages, SimulatedGateway};
 use crate::adapters::sqlite::{Journal, Schema};
+use crate::adapters::store::SqliteStore;
 use crate::domain::{Invalid, Secret};
 use crate::http::hang_up;
 use crate::http::listen::Bound;
@@ -98,7 +99,7 @@ impl Provider {
     pub fn router(&self, secret: Option<Secret>) -> axum::Router {
         let api = api::Api {
             gateway: Arc::clone(&self.gateway),
-            ledger: Arc::new(Ledger::new(Arc::clone(&self.journal))),
+            ledger: Arc::new(Ledger::new(Arc::new(SqliteStore::new(Arc::clone(&self.journal))))),
             dials: self.dials.clone(),
             clock: Arc::clone(&self.clock),
         };

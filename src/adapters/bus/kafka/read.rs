@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::client::{self, Watched};
 use super::errors::bus_error;
@@ -61,6 +61,13 @@ fn take(shared: &Shared, place: &(String, i32, u64)) -> Result<Reader, BusError>
         return Ok(reader);
     }
     drop(readers);
+    let mut config = reader_config(shared);
+    config.set("queued.min.messages", "1000");
+    Ok(Reader { consumer: client::create(&config, Watched::default())?, next: None })
+}
+
+/// The settings of who reads without a group, from places of its own.
+pub(super) fn reader_config(shared: &Shared) -> ClientConfig {
     let mut config = shared.options.config();
     config
         .set("group.id", shared.outer("ecom-reader")) // never joined, never committed
@@ -68,9 +75,8 @@ fn take(shared: &Shared, place: &(String, i32, u64)) -> Result<Reader, BusError>
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "100")
-        .set("queued.min.messages", "1000")
         .set("fetch.queue.backoff.ms", "10");
-    Ok(Reader { consumer: client::create(&config, Watched::default())?, next: None })
+    config
 }
 
 impl Reader {

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::client::{self, Watched};
 use super::errors::bus_error;
-use super::read::copied;
+use super::read::{copied, reader_config};
 use super::{Shared, aside, blocking, outcome};
 use crate::domain::Timestamp;
 use crate::ports::admin::{Glimpse, Look, Looked, TopicScan};
@@ -91,15 +91,8 @@ impl Reading {
     ) -> Result<Self, BusError> {
         let failed = |e: KafkaError| bus_error(&e, topic);
         let ahead = (AHEAD_KIB / from.len().max(1)).max(AHEAD_KIB_MIN);
-        let mut config = shared.options.config();
-        config
-            .set("group.id", shared.outer("ecom-reader")) // never joined, never committed
-            .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "earliest")
-            .set("fetch.wait.max.ms", "100")
-            .set("queued.max.messages.kbytes", ahead.to_string())
-            .set("fetch.queue.backoff.ms", "10");
+        let mut config = reader_config(&shared);
+        config.set("queued.max.messages.kbytes", ahead.to_string());
         let consumer: BaseConsumer<Watched> = client::create(&config, Watched::default())?;
         let (consumer, outer) = (Arc::new(consumer), shared.outer(topic));
         let mut list = TopicPartitionList::with_capacity(from.len());
