@@ -24,7 +24,8 @@ pub(in crate::ops) fn of(gathered: &Gathered) -> Vec<Step> {
     steps.outside();
     gathered.letters.iter().for_each(|letter| steps.letter(letter));
     let mut all = steps.all;
-    all.sort_by_key(|step| step.at);
+    // Who checks out has filled the cart before, be it in the same millisecond.
+    all.sort_by_key(|step| (step.at, step.kind == StepKind::Checkout));
     let mut laid: Vec<Step> = laid_out(&all).into_iter().map(|(_, step)| step.clone()).collect();
     laid.sort_by_key(|step| step.at);
     laid

@@ -10,10 +10,10 @@ pub(crate) fn ecom() -> Command {
     clean(env!("CARGO_BIN_EXE_ecom"))
 }
 
-/// The program under test, with a provider that captures every charge.
+/// The program under test, with a provider that captures every charge, told or not.
 pub(crate) fn paying() -> Command {
     let mut command = ecom();
-    command.env("ECOM_GATEWAY_SUCCESS", "1");
+    command.env("ECOM_GATEWAY_SUCCESS", "1").env("ECOM_GATEWAY_AMBIGUOUS_CAPTURED", "1");
     command
 }
 
