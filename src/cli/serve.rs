@@ -8,9 +8,8 @@ use anyhow::Context;
 use clap::Args;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::dlq::actor;
 use super::signals::Signals;
-use super::tui::{LookArgs, full_screen};
+use super::tui::{LookArgs, doer, full_screen, rights};
 use super::{Exit, FlagValues, ServerArgs, output};
 use crate::app::backup::Keeper;
 use crate::app::embedded::Environment;
@@ -22,7 +21,6 @@ use crate::ops::Ops;
 use crate::ops::api::Pace;
 use crate::ops::local::{Ground, LocalOps};
 use crate::ports::store::query;
-use crate::tui::effects::Doer;
 
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -111,7 +109,7 @@ async fn serve(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     }
     announce(settings, &addresses, folder.as_ref(), seeded)?;
     if args.tui && crate::tui::app::has_terminal() {
-        watched(args, ops).await?;
+        watched(args, settings, ops).await?;
     } else {
         signals.next().await;
     }
@@ -178,12 +176,10 @@ fn announce(
 }
 
 /// Shows the console until its user leaves.
-async fn watched(args: &ServeArgs, ops: Arc<dyn Ops>) -> anyhow::Result<()> {
-    let mut setup = args.look.setup("this shop".into(), false);
+async fn watched(args: &ServeArgs, settings: &Settings, ops: Arc<dyn Ops>) -> anyhow::Result<()> {
+    let mut setup = args.look.setup("this shop".into(), rights(settings));
     setup.ends = Some("The shop stops; what is under way goes on at the next start.".into());
-    let Environment { clock, spawn, .. } = Environment::system();
-    let doer = Doer { ops: Some(ops), run: None, clock, spawn, actor: actor(), patient: true };
-    full_screen(setup, doer, std::future::pending()).await?;
+    full_screen(setup, doer(Some(ops), None)).await?;
     Ok(())
 }
 

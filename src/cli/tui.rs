@@ -1,6 +1,5 @@
 //! `ecom tui`: the console on a full screen.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use clap::Args;
@@ -13,9 +12,10 @@ use super::signals::Signals;
 use super::{DataArg, Exit, FlagValues};
 use crate::app::embedded::Environment;
 use crate::app::{Settings, logging};
+use crate::ops::Ops;
 use crate::tui::effects::{Doer, RunSource};
 use crate::tui::keymap::{Key, View};
-use crate::tui::state::Setup;
+use crate::tui::state::{Rights, Setup};
 use crate::tui::theme::ThemeName;
 use crate::tui::{app, snapshot};
 
@@ -99,12 +99,12 @@ impl LookArgs {
     }
 
     /// A console that looks so.
-    pub(super) fn setup(&self, label: String, read_only: bool) -> Setup {
+    pub(super) fn setup(&self, label: String, rights: Rights) -> Setup {
         let no_colour = std::env::vars_os().any(|(name, v)| name == "NO_COLOR" && !v.is_empty());
         let topic = self.topic.clone();
         let view = self.view.or_else(|| topic.as_ref().map(|_| View::Tail));
         let theme = self.theme.or_else(|| no_colour.then_some(ThemeName::Plain));
-        Setup { label, read_only, theme, view, topic, ends: None, actor: actor() }
+        Setup { label, rights, theme, view, topic, ends: None, actor: actor() }
     }
 }
 
@@ -114,11 +114,12 @@ pub(super) fn run(args: &TuiArgs, settings: &Settings) -> anyhow::Result<Exit> {
     }
     let keys = args.keys.as_deref().map(keys).transpose()?.unwrap_or_default();
     super::reach::with_reach(settings, &args.data, async |reach| {
-        let setup = args.look.setup(label(settings, reach), args.read_only);
+        let rights = if args.read_only { Rights::ReadOnly } else { rights(settings) };
+        let setup = args.look.setup(label(settings, reach), rights);
         if !args.once {
-            return full_screen(setup, doer(reach, None), std::future::pending()).await;
+            return full_screen(setup, doer(Some(Arc::clone(&reach.ops)), None)).await;
         }
-        let doer = Doer { patient: false, ..doer(reach, None) };
+        let doer = Doer { patient: false, ..doer(Some(Arc::clone(&reach.ops)), None) };
         let state = snapshot::once(setup, &doer, args.size.unwrap_or(SIZE), &keys).await;
         match args.output {
             Format::Text => output::out(&snapshot::text(&state))?,
@@ -126,6 +127,11 @@ pub(super) fn run(args: &TuiArgs, settings: &Settings) -> anyhow::Result<Exit> {
         }
         Ok(if state.unreachable.is_some() { Exit::Unreachable } else { Exit::Ok })
     })
+}
+
+/// What a console may change at first.
+pub(super) const fn rights(settings: &Settings) -> Rights {
+    if settings.console.protected { Rights::Locked } else { Rights::All }
 }
 
 /// Refuses to begin without a terminal.
@@ -137,29 +143,18 @@ pub(super) fn needs_terminal() -> anyhow::Result<()> {
     Err(WithExit(Exit::Usage, text.into()).into())
 }
 
-/// Shows the console until its user leaves, a signal ends it, or `over` completes.
-pub(super) async fn full_screen(
-    setup: Setup,
-    doer: Doer,
-    over: impl Future<Output = ()>,
-) -> anyhow::Result<Exit> {
+/// Shows the console until its user leaves, or a signal ends it.
+pub(super) async fn full_screen(setup: Setup, doer: Doer) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     logging::silence(true);
-    let ended = async {
-        tokio::select! {
-            exit = signals.next() => exit,
-            () = over => Exit::Ok,
-        }
-    };
-    let shown = app::show(setup, doer, ended).await;
+    let shown = app::show(setup, doer, signals.next()).await;
     logging::silence(false);
     Ok(shown?.unwrap_or(Exit::Ok))
 }
 
 /// Who does what a console asks for.
-pub(super) fn doer(reach: &Reach, run: Option<RunSource>) -> Doer {
+pub(super) fn doer(ops: Option<Arc<dyn Ops>>, run: Option<RunSource>) -> Doer {
     let Environment { clock, spawn, .. } = Environment::system();
-    let ops = Some(Arc::clone(&reach.ops));
     Doer { ops, run, clock, spawn, actor: actor(), patient: true }
 }
 

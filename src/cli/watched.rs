@@ -4,20 +4,19 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::dlq::actor;
-use super::tui::{LookArgs, full_screen};
+use super::tui::{LookArgs, doer, full_screen};
 use super::{Exit, output};
 use crate::app::SystemClock;
-use crate::app::embedded::Environment;
 use crate::app::folder::ServerNote;
 use crate::ops::Ops;
 use crate::ops::remote::RemoteOps;
 use crate::ports::Clock;
 use crate::sim::live::{self, Plan, Watch};
 use crate::sim::report::Report;
-use crate::tui::effects::{Doer, RunSource};
+use crate::tui::effects::RunSource;
 use crate::tui::keymap::View;
 use crate::tui::msg::Run;
+use crate::tui::state::Rights;
 
 /// Pause between two looks whether the run's shop is there.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -40,14 +39,11 @@ pub(super) async fn run(plan: Plan, look: &LookArgs) -> anyhow::Result<Option<Re
         ended = &mut run => return ended.map(Some),
         () = begun => {}
     }
-    let mut setup = look.setup("a run of the lab".into(), false);
+    let mut setup = look.setup("a run of the lab".into(), Rights::All);
     setup.view = look.view().or(Some(View::Simulation));
     setup.ends = Some("The run ends, and nothing is checked.".into());
-    let Environment { clock, spawn, .. } = Environment::system();
     let source = source(watch.clone(), Arc::clone(&said), planned);
-    let ops = shop(&watch);
-    let doer = Doer { ops, run: Some(source), clock, spawn, actor: actor(), patient: true };
-    let mut screen = pin!(full_screen(setup, doer, std::future::pending()));
+    let mut screen = pin!(full_screen(setup, doer(shop(&watch), Some(source))));
     let report = tokio::select! {
         biased;
         left = &mut screen => {

@@ -1,14 +1,19 @@
 //! The loop: what happens goes to [`update`], what it asks for to [`Doer`], and what is new on the screen, at most
 //! thirty times a second.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::effects::Doer;
 use super::keymap::Key;
@@ -17,6 +22,7 @@ use super::state::{Setup, State};
 use super::terminal::Taken;
 use super::update::update;
 use super::{editor, terminal};
+use crate::ops::admin::topics::NewTopicRequest;
 use crate::ops::blob::Blob;
 use crate::ops::dlq::editing::EditRequest;
 use crate::ops::topics::NewRecordView;
@@ -143,6 +149,12 @@ impl Loop {
                         listening = Box::pin(events());
                         self.tell(msg).await;
                     }
+                    Effect::CreateTopic => {
+                        drop(listening);
+                        let msg = self.create_topic(screen).await?;
+                        listening = Box::pin(events());
+                        self.tell(msg).await;
+                    }
                     other => self.doer.begin(other, self.told.clone()),
                 }
             }
@@ -155,7 +167,7 @@ impl Loop {
 
     /// Lets the user repair a letter's value, and sends it.
     async fn edit(&self, screen: &mut impl Screen, id: &str) -> anyhow::Result<Msg> {
-        let Some(ops) = &self.doer.ops else { return Ok(Msg::NotDone("no shop here".into())) };
+        let Some(ops) = &self.doer.ops else { return Ok(no_shop()) };
         let detail = match ops.dead_letter(id).await {
             Ok(detail) => detail,
             Err(e) => return Ok(Msg::NotDone(e.to_string())),
@@ -173,46 +185,81 @@ impl Loop {
                 editor::remove(&path);
                 Msg::Loaded(Box::new(Loaded::Edited(report)))
             }
-            // What was typed is not lost.
-            Err(e) => Msg::NotDone(format!("{e}; your text is in {}", path.display())),
+            Err(e) => kept_unless(Err(e), &path),
         })
     }
 
     /// Lets the user write a record, and appends it.
     async fn produce(&self, screen: &mut impl Screen, empty: NewRecordView) -> anyhow::Result<Msg> {
-        let Some(ops) = &self.doer.ops else { return Ok(Msg::NotDone("no shop here".into())) };
         let template = NewRecordView {
             key: Some(Blob::Text(String::new())),
             value: Some(Blob::Text(String::new())),
             ..empty
         };
-        let before = serde_json::to_vec_pretty(&template)?;
-        let (path, after) = match edited(screen, &before)? {
-            Ok(found) => found,
-            Err(msg) => return Ok(msg),
-        };
-        let kept = |e: &dyn std::fmt::Display| {
-            Msg::NotDone(format!("{e}; your text is in {}", path.display()))
-        };
-        let record: NewRecordView = match serde_json::from_slice(&after) {
-            Ok(record) => record,
-            Err(e) => return Ok(kept(&e)),
-        };
-        Ok(match ops.produce(record).await {
-            Ok(at) => {
-                editor::remove(&path);
-                Msg::Done(format!("appended at {at}"))
+        let Some(ops) = &self.doer.ops else { return Ok(no_shop()) };
+        Ok(match filled(screen, &template)? {
+            Ok((path, record)) => {
+                let done = ops.produce(record).await;
+                kept_unless(done.map(|at| format!("appended at {at}")), &path)
             }
-            Err(e) => kept(&e),
+            Err(msg) => msg,
         })
     }
+
+    /// Lets the user describe a topic, and makes it.
+    async fn create_topic(&self, screen: &mut impl Screen) -> anyhow::Result<Msg> {
+        let template = NewTopicRequest {
+            name: String::new(),
+            partitions: 3,
+            replication: None,
+            config: BTreeMap::new(),
+        };
+        let Some(ops) = &self.doer.ops else { return Ok(no_shop()) };
+        Ok(match filled::<NewTopicRequest>(screen, &template)? {
+            Ok((path, request)) => {
+                let done = ops.create_topic(&request).await;
+                kept_unless(done.map(|topic| format!("{} is there", topic.name)), &path)
+            }
+            Err(msg) => msg,
+        })
+    }
+}
+
+fn no_shop() -> Msg {
+    Msg::NotDone("there is no shop here".into())
+}
+
+/// What was done with the user's text, which is kept if it was not.
+fn kept_unless(done: Result<String, impl std::fmt::Display>, path: &Path) -> Msg {
+    match done {
+        Ok(text) => {
+            editor::remove(path);
+            Msg::Done(text)
+        }
+        Err(e) => Msg::NotDone(format!("{e}; your text is in {}", path.display())),
+    }
+}
+
+/// What the user filled a template in with, and the file with it; or what to say instead.
+fn filled<T: Serialize + DeserializeOwned>(
+    screen: &mut impl Screen,
+    template: &T,
+) -> anyhow::Result<Result<(PathBuf, T), Msg>> {
+    let (path, after) = match edited(screen, &serde_json::to_vec_pretty(template)?)? {
+        Ok(found) => found,
+        Err(msg) => return Ok(Err(msg)),
+    };
+    Ok(match serde_json::from_slice(&after) {
+        Ok(wanted) => Ok((path, wanted)),
+        Err(e) => Err(kept_unless(Err(e), &path)),
+    })
 }
 
 /// What the user made of this value in an editor, and the file with it; or what to say instead.
 fn edited(
     screen: &mut impl Screen,
     before: &[u8],
-) -> anyhow::Result<Result<(std::path::PathBuf, Vec<u8>), Msg>> {
+) -> anyhow::Result<Result<(PathBuf, Vec<u8>), Msg>> {
     let path = editor::scratch(before)?;
     let mut ended = Ok(());
     screen.lend(&mut || ended = editor::open(&path))?;

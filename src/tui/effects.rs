@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use super::msg::{Effect, Follow, Load, Loaded, Msg, Run, Tailed};
+use super::state::popup::PLACES;
+use crate::ops::admin::topics::{TopicRemoval, TopicRemovalRequest};
 use crate::ops::dlq::DlqFilter;
-use crate::ops::groups::LagQuery;
+use crate::ops::groups::{LagQuery, ResetRequest, ResetView};
 use crate::ops::orders::{OrderQuery, OrderRequest};
 use crate::ops::tail::{TailFrom, TailQuery};
 use crate::ops::topics::TailStart;
@@ -74,7 +76,11 @@ impl Doer {
                 Ok(()) => Msg::Done(format!("written to {}", path.display())),
                 Err(e) => Msg::NotDone(format!("cannot write {}: {e}", path.display())),
             }),
-            Effect::Copy(_) | Effect::Edit(_) | Effect::Produce(_) | Effect::Quit => None,
+            Effect::Copy(_)
+            | Effect::Edit(_)
+            | Effect::Produce(_)
+            | Effect::CreateTopic
+            | Effect::Quit => None,
             changing => Some(match self.changed(changing).await {
                 Ok(msg) => msg,
                 Err(e) => Msg::NotDone(e.to_string()),
@@ -104,13 +110,21 @@ impl Doer {
                 Msg::Done(format!("{count} given up"))
             }
             Effect::CancelOrder(order, reason) => {
-                let request = OrderRequest { order, actor: self.actor.clone(), reason };
-                Msg::Loaded(Box::new(Loaded::Order(ops.cancel_order(&request).await?)))
+                let report = ops.cancel_order(&self.about(order, reason)).await?;
+                Msg::Loaded(Box::new(Loaded::Order(report)))
             }
             Effect::ResumeOrder(order) => {
-                let reason = String::new();
-                let request = OrderRequest { order, actor: self.actor.clone(), reason };
-                Msg::Loaded(Box::new(Loaded::Order(ops.resume_order(&request).await?)))
+                let report = ops.resume_order(&self.about(order, String::new())).await?;
+                Msg::Loaded(Box::new(Loaded::Order(report)))
+            }
+            Effect::Reset(group, place) => {
+                let changes = self.reset(group.clone(), place, true).await?;
+                let moved = changes.iter().filter(|change| change.before != change.after).count();
+                Msg::Done(format!("{group} reads on elsewhere in {moved} partitions"))
+            }
+            Effect::DeleteTopic(topic) => {
+                let removal = self.removal(topic, true).await?;
+                Msg::Done(format!("{} is deleted", removal.topic))
             }
             Effect::Restore(ids) => {
                 let count = ops.restore(&ids, &self.actor).await?;
@@ -118,6 +132,25 @@ impl Doer {
             }
             other => Msg::NotDone(format!("{other:?} changes nothing")),
         })
+    }
+
+    fn about(&self, order: String, reason: String) -> OrderRequest {
+        OrderRequest { order, actor: self.actor.clone(), reason }
+    }
+
+    async fn reset(
+        &self,
+        group: String,
+        place: usize,
+        execute: bool,
+    ) -> Result<Vec<ResetView>, OpsError> {
+        let (_, to) = PLACES.get(place).cloned().unwrap_or(PLACES[0].clone());
+        self.ops()?.reset_offsets(&ResetRequest { group, topic: None, to, execute }).await
+    }
+
+    async fn removal(&self, topic: String, execute: bool) -> Result<TopicRemoval, OpsError> {
+        let request = TopicRemovalRequest { topic, force: false, execute };
+        self.ops()?.delete_topic(&request).await
     }
 
     async fn loaded(&self, load: Load) -> Msg {
@@ -128,36 +161,41 @@ impl Doer {
     }
 
     async fn load(&self, load: &Load) -> Result<Loaded, OpsError> {
-        if let Load::Run = load {
-            return Ok(Loaded::Run(self.run.as_ref().and_then(|run| run())));
-        }
-        let ops = self.ops()?;
         Ok(match load {
-            Load::Pulse => Loaded::Pulse(ops.pulse().await?),
+            Load::Pulse => Loaded::Pulse(self.ops()?.pulse().await?),
             Load::Lag => {
                 let watch = if self.patient { WATCH } else { Duration::ZERO };
                 let query = LagQuery { group: None, watch_ms: watch.as_millis() as u64 };
-                Loaded::Lag(ops.lag(&query).await?)
+                Loaded::Lag(self.ops()?.lag(&query).await?)
             }
-            Load::Tail(follow) => Loaded::Tail(followed(ops, follow).await?),
+            Load::Tail(follow) => Loaded::Tail(followed(self.ops()?, follow).await?),
             Load::Summary(by) => {
-                Loaded::Summary(*by, ops.dlq_summary(&DlqFilter::default(), *by).await?)
+                Loaded::Summary(*by, self.ops()?.dlq_summary(&DlqFilter::default(), *by).await?)
             }
             Load::Letters(filter) => {
-                Loaded::Letters(filter.clone(), ops.dead_letters(filter).await?)
+                Loaded::Letters(filter.clone(), self.ops()?.dead_letters(filter).await?)
             }
-            Load::Letter(id) => Loaded::Letter(ops.dead_letter(id).await?),
-            Load::Jobs => Loaded::Jobs(ops.jobs().await?),
-            Load::Job(job) => Loaded::Job(ops.job(job).await?),
-            Load::OpenJob(job) => Loaded::Opened(ops.job(job).await?),
-            Load::Plan(request) => Loaded::Plan(request.clone(), ops.replay(request).await?),
+            Load::Letter(id) => Loaded::Letter(self.ops()?.dead_letter(id).await?),
+            Load::Jobs => Loaded::Jobs(self.ops()?.jobs().await?),
+            Load::Job(job) => Loaded::Job(self.ops()?.job(job).await?),
+            Load::OpenJob(job) => Loaded::Opened(self.ops()?.job(job).await?),
+            Load::Plan(request) => {
+                Loaded::Plan(request.clone(), self.ops()?.replay(request).await?)
+            }
+            Load::Reset(group, place) => {
+                let changes = self.reset(group.clone(), *place, false).await?;
+                Loaded::Reset(group.clone(), *place, changes)
+            }
+            Load::Removal(topic) => Loaded::Removal(self.removal(topic.clone(), false).await?),
             Load::Orders => {
                 let query = OrderQuery { limit: Some(ORDERS), ..OrderQuery::default() };
-                Loaded::Orders(ops.orders(&query).await?)
+                Loaded::Orders(self.ops()?.orders(&query).await?)
             }
-            Load::Trace(id) => Loaded::Trace(ops.trace(&TraceQuery { id: id.clone() }).await?),
-            Load::Logs(after) => Loaded::Logs(ops.logs(*after).await?),
-            Load::Run => Loaded::Run(None),
+            Load::Trace(id) => {
+                Loaded::Trace(self.ops()?.trace(&TraceQuery { id: id.clone() }).await?)
+            }
+            Load::Logs(after) => Loaded::Logs(self.ops()?.logs(*after).await?),
+            Load::Run => Loaded::Run(self.run.as_ref().and_then(|run| run())),
         })
     }
 }

@@ -91,10 +91,18 @@ closed_set! {
         Trace = "trace",
         /// Writes a record, in an editor.
         Produce = "produce",
+        /// Makes a topic, in an editor.
+        CreateTopic = "create-topic",
+        /// Deletes a topic.
+        DeleteTopic = "delete-topic",
+        /// Sets where a group reads next.
+        ResetOffsets = "reset-offsets",
         /// Makes an order go on.
         ResumeOrder = "resume-order",
         /// Cancels an order.
         CancelOrder = "cancel-order",
+        /// Allows changes, where the settings protect what is shown.
+        Unlock = "unlock",
         /// Other colours.
         Theme = "theme",
         /// Commands by name.
@@ -271,6 +279,9 @@ pub const BINDINGS: &[Binding] = &[
     changing(&[Key::char('R')], Action::ResumeOrder, "resume", &[View::Orders]),
     changing(&[Key::char('C')], Action::CancelOrder, "cancel", &[View::Orders]),
     changing(&[Key::char('p')], Action::Produce, "produce", &[View::Topics, View::Tail]),
+    changing(&[Key::char('N')], Action::CreateTopic, "new", &[View::Topics]),
+    changing(&[Key::char('D')], Action::DeleteTopic, "delete", &[View::Topics]),
+    changing(&[Key::char('O')], Action::ResetOffsets, "offsets", &[View::Groups]),
     line(&[Key::char(' ')], Action::Mark, "mark", LISTS, true),
     line(&[Key::char('/')], Action::Filter, "filter", LISTS, true),
     line(&[Key::char('s')], Action::Sort, "sort", LISTS, true),
@@ -310,6 +321,7 @@ pub const BINDINGS: &[Binding] = &[
         false,
     ),
     line(&[Key::ctrl('r')], Action::Refresh, "read again", On::Everywhere, false),
+    line(&[Key::char('W')], Action::Unlock, "unlock what is protected", On::Everywhere, false),
     line(&[Key::char('T')], Action::Theme, "other colours", On::Everywhere, false),
     line(&[Key::char(':')], Action::Palette, "command", On::Everywhere, true),
     line(&[Key::char('?')], Action::Help, "help", On::Everywhere, true),

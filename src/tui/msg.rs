@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use super::keymap::Key;
 use crate::domain::Timestamp;
+use crate::ops::admin::topics::TopicRemoval;
 use crate::ops::dlq::editing::EditReport;
 use crate::ops::dlq::replay::{JobView, ReplayReport, ReplayRequest};
 use crate::ops::dlq::{DeadLetter, DeadLetterDetail, DlqFilter, Group, GroupBy};
-use crate::ops::groups::LagView;
+use crate::ops::groups::{LagView, ResetView};
 use crate::ops::live::{LogLine, Pulse};
 use crate::ops::orders::{OrderReport, OrderSummary};
 use crate::ops::tail::TailQuery;
@@ -63,6 +64,10 @@ pub enum Load {
     OpenJob(String),
     /// What a replay would do.
     Plan(ReplayRequest),
+    /// Where this group would read next, at one of the places to choose from.
+    Reset(String, usize),
+    /// What would go with this topic.
+    Removal(String),
     /// The newest orders.
     Orders,
     /// What happened to the order that this is about.
@@ -87,6 +92,8 @@ impl Load {
             Self::Job(_) => "job",
             Self::OpenJob(_) => "open job",
             Self::Plan(_) => "plan",
+            Self::Reset(..) => "reset",
+            Self::Removal(_) => "removal",
             Self::Orders => "orders",
             Self::Trace(_) => "trace",
             Self::Logs(_) => "logs",
@@ -129,6 +136,10 @@ pub enum Loaded {
     Opened(JobView),
     /// What a replay would do.
     Plan(ReplayRequest, ReplayReport),
+    /// Where this group would read next, at that place.
+    Reset(String, usize, Vec<ResetView>),
+    /// What would go with a topic.
+    Removal(TopicRemoval),
     /// A repaired letter was sent.
     Edited(EditReport),
     /// Orders, the newest first.
@@ -196,6 +207,12 @@ pub enum Effect {
     Cancel(String),
     /// Go on with a job.
     Resume(String),
+    /// Let this group read on at that place.
+    Reset(String, usize),
+    /// Let the user describe a topic, and make it.
+    CreateTopic,
+    /// Delete this topic.
+    DeleteTopic(String),
     /// Give letters up, and why.
     Discard(Vec<String>, String),
     /// Take that back.

@@ -1,5 +1,6 @@
 //! Words for times, sizes and values.
 
+use ratatui::text::Span;
 use serde_json::value::RawValue;
 
 use super::state::popup::Line;
@@ -54,6 +55,47 @@ pub fn one_line(text: &str, max: usize) -> String {
 /// Text without characters that a terminal would obey; tabs become blanks.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A line in as many as it takes where there are `width` columns, broken between words where that is possible.
+pub fn wrapped(line: &Line, width: usize) -> Vec<Line> {
+    let columns = |text: &str| Span::raw(text).width();
+    if width == 0 || line.iter().map(|(text, _)| columns(text)).sum::<usize>() <= width {
+        return vec![line.clone()];
+    }
+    let (mut done, mut current, mut used): (Vec<Line>, Line, usize) = (vec![], vec![], 0);
+    for (text, tone) in line {
+        for word in text.split_inclusive(' ') {
+            let bare = columns(word.trim_end());
+            if used > 0 && used + bare > width && bare <= width {
+                done.push(std::mem::take(&mut current));
+                used = 0;
+            }
+            if used + bare <= width {
+                push(&mut current, word, *tone);
+                used += columns(word);
+                continue;
+            }
+            // Longer than a whole line.
+            for c in word.chars().map(String::from) {
+                if used > 0 && used + columns(&c) > width {
+                    done.push(std::mem::take(&mut current));
+                    used = 0;
+                }
+                push(&mut current, &c, *tone);
+                used += columns(&c);
+            }
+        }
+    }
+    done.push(current);
+    done
+}
+
+fn push(line: &mut Line, text: &str, tone: Tone) {
+    match line.last_mut() {
+        Some((last, of)) if *of == tone => last.push_str(text),
+        _ => line.push((text.to_owned(), tone)),
+    }
 }
 
 /// A value as lines: JSON indented as it was written, number for number; anything else as it is.
@@ -159,6 +201,23 @@ mod tests {
     fn flat(text: &str) -> Vec<String> {
         let join = |line: Line| line.into_iter().map(|(text, _)| text).collect::<String>();
         value(text).into_iter().map(join).collect()
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_lose_nothing() {
+        let words = |lines: &[Line]| -> Vec<String> {
+            lines.iter().map(|line| line.iter().map(|(text, _)| text.as_str()).collect()).collect()
+        };
+        let of = |text: &str, width| words(&wrapped(&vec![(text.into(), Tone::Plain)], width));
+        assert_eq!(of("why it was so", 6), ["why it ", "was so"]);
+        assert_eq!(of("a dead-letter", 5), ["a dea", "d-let", "ter"]);
+        assert_eq!(of("東京都", 4), ["東京", "都"], "two columns each");
+        assert_eq!(of("", 4), [""]);
+        assert_eq!(of("short", 0), ["short"]);
+        let two = vec![("one ".into(), Tone::Accent), ("two three".into(), Tone::Plain)];
+        let broken = wrapped(&two, 8);
+        assert_eq!(words(&broken), ["one two ", "three"]);
+        assert_eq!(broken[0][0].1, Tone::Accent);
     }
 
     #[test]

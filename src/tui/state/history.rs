@@ -71,11 +71,6 @@ impl History {
         self.samples.back().copied().unwrap_or(0)
     }
 
-    /// The largest sample.
-    pub fn max(&self) -> u64 {
-        self.samples.iter().copied().max().unwrap_or(0)
-    }
-
     /// How many samples there are.
     pub fn len(&self) -> usize {
         self.samples.len()
@@ -117,7 +112,7 @@ mod tests {
         for n in 0..4_000 {
             history.push(n);
         }
-        assert_eq!((history.len(), history.last(), history.max()), (3_600, 3_999, 3_999));
+        assert_eq!((history.len(), history.last()), (3_600, 3_999));
         assert_eq!(history.columns(1, 3), [3_997, 3_998, 3_999]);
         assert_eq!(history.columns(1_000, 9), [700, 1_500, 2_500, 3_500]);
         assert!(History::default().columns(1, 5).is_empty());

@@ -11,6 +11,9 @@ pub const PAGE: usize = 500;
 /// Letters that are kept of a list at most.
 const KEPT: usize = 10_000;
 
+/// How long a replay waits for what becomes of what it sent.
+const WAIT_MS: u64 = 60_000;
+
 /// Where one is.
 #[derive(Debug, Clone)]
 pub struct Letters {
@@ -123,10 +126,9 @@ impl Letters {
         open.table.set(open.letters.iter().map(rows::letter).collect());
     }
 
-    /// A replay of what is chosen: the marked letters, the one under the cursor, or a whole group.
+    /// A replay of what is chosen: the marked letters, the one under the cursor, or a whole group; only planned yet.
     pub fn replay(&self, actor: &str) -> Option<ReplayRequest> {
-        let base =
-            ReplayRequest { actor: actor.to_owned(), wait_ms: 60_000, ..ReplayRequest::default() };
+        let base = replay_by(actor);
         if let Some(open) = &self.open {
             let ids = open.table.chosen();
             (!ids.is_empty()).then_some(ReplayRequest { ids, ..base })
@@ -142,6 +144,12 @@ impl Letters {
         let key = &open.table.current()?.key;
         open.letters.iter().find(|letter| letter.id == *key)
     }
+}
+
+/// A replay that is only planned, of nothing yet.
+pub fn replay_by(actor: &str) -> ReplayRequest {
+    let actor = actor.to_owned();
+    ReplayRequest { actor, wait_ms: WAIT_MS, dry_run: true, ..ReplayRequest::default() }
 }
 
 fn filter_of(by: GroupBy, value: &str) -> DlqFilter {

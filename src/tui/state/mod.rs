@@ -19,19 +19,31 @@ use crate::ops::orders::OrderSummary;
 use history::{History, Scale};
 use letters::Letters;
 use popup::Popup;
-use table::{Table, numbers};
+use table::Table;
 use tail::Tail;
 
 /// Lines of the log that are kept.
 const LOG_LINES: usize = 2_000;
+
+/// What may be changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rights {
+    /// Everything.
+    #[default]
+    All,
+    /// Nothing until it is unlocked: the settings protect it.
+    Locked,
+    /// Nothing.
+    ReadOnly,
+}
 
 /// What the console is attached to, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
     /// What it is attached to, in few words.
     pub label: String,
-    /// Whether nothing may be changed.
-    pub read_only: bool,
+    /// What may be changed.
+    pub rights: Rights,
     /// Colours.
     pub theme: Option<ThemeName>,
     /// The first view.
@@ -182,6 +194,35 @@ impl State {
         self.notice = Some((text.into(), true, 15));
     }
 
+    /// Whether something may be changed; says why, if it may not.
+    pub fn may_change(&mut self) -> bool {
+        match self.setup.rights {
+            Rights::All => return true,
+            Rights::Locked => self.complain("this is protected (console.protected); W unlocks it"),
+            Rights::ReadOnly => {
+                self.complain("this is read-only; start without --read-only to change anything");
+            }
+        }
+        false
+    }
+
+    /// Allows changes, where only the settings are against it.
+    pub fn unlock(&mut self) {
+        match self.setup.rights {
+            Rights::All => self.say("nothing is locked"),
+            Rights::Locked => {
+                self.setup.rights = Rights::All;
+                self.say("unlocked until the console is closed");
+            }
+            Rights::ReadOnly => drop(self.may_change()),
+        }
+    }
+
+    /// Closes the page on top: what it shows is history now.
+    pub fn close_page(&mut self) {
+        self.popups.pop_if(|top| matches!(top, Popup::Page(_)));
+    }
+
     /// Takes in how everything is.
     pub fn take_pulse(&mut self, pulse: Pulse) {
         self.unreachable = None;
@@ -255,9 +296,4 @@ impl State {
         }
         self.run = run;
     }
-}
-
-pub(super) const NUMBER: u16 = 12;
-pub(super) const fn count(title: &'static str) -> table::Column {
-    numbers(title, NUMBER)
 }

@@ -2,6 +2,8 @@
 
 use super::table::Table;
 use crate::ops::dlq::replay::{JobView, ReplayReport, ReplayRequest};
+use crate::ops::groups::{ResetTo, ResetView};
+use crate::ops::topics::TailStart;
 use crate::tui::msg::Effect;
 use crate::tui::theme::Tone;
 
@@ -26,6 +28,8 @@ pub enum Popup {
     Confirm(Confirm),
     /// What a replay would do.
     Plan(Plan),
+    /// Where a group would read next.
+    Reset(Reset),
     /// A job.
     Job(Box<JobView>),
     /// All jobs.
@@ -53,22 +57,15 @@ pub struct Page {
     pub lines: Vec<Line>,
     /// How far it is scrolled.
     pub scroll: Scroll,
-    /// What it is about.
-    pub about: About,
+    /// The dead letter that it shows, if it is one: keys do something with it.
+    pub letter: Option<String>,
 }
 
-/// What a page is about, so that keys can do something with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum About {
-    /// A dead letter.
-    Letter {
-        /// Its id.
-        id: String,
-        /// Its order or other key.
-        key: Option<String>,
-    },
-    /// Anything else, and the key of the record, if it is one.
-    Other(Option<String>),
+impl Page {
+    /// A page that is only read.
+    pub const fn new(title: String, lines: Vec<Line>) -> Self {
+        Self { title, lines, scroll: 0, letter: None }
+    }
 }
 
 /// A question; No is chosen at first.
@@ -84,9 +81,58 @@ pub struct Confirm {
     pub effect: Effect,
     /// Whether doing it is chosen.
     pub yes: bool,
-    /// A reason that is asked for.
-    pub reason: Option<String>,
+    /// What is typed before it is done.
+    pub asks: Asks,
 }
+
+/// What a question wants typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing.
+    Nothing,
+    /// Why; may be left empty.
+    Reason(String),
+    /// The name of what goes for good, for it is done only then.
+    Name {
+        /// What it is.
+        name: String,
+        /// As far as it is typed.
+        typed: String,
+    },
+}
+
+impl Asks {
+    /// What is being typed, if anything is.
+    pub const fn text(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Nothing => None,
+            Self::Reason(text) | Self::Name { typed: text, .. } => Some(text),
+        }
+    }
+}
+
+/// Where a group would read next.
+#[derive(Debug, Clone)]
+pub struct Reset {
+    /// The group.
+    pub group: String,
+    /// Which of [`PLACES`].
+    pub place: usize,
+    /// What would be set.
+    pub changes: Vec<ResetView>,
+    /// Whether doing it is chosen.
+    pub yes: bool,
+}
+
+/// Places among which one chooses.
+pub static PLACES: [(&str, ResetTo); 6] = [
+    ("the beginning", ResetTo::Place(TailStart::Beginning)),
+    ("a day ago", ResetTo::Place(TailStart::Ago(86_400_000))),
+    ("an hour ago", ResetTo::Place(TailStart::Ago(3_600_000))),
+    ("10 minutes ago", ResetTo::Place(TailStart::Ago(600_000))),
+    ("one record on", ResetTo::Shift(1)),
+    ("the end", ResetTo::Place(TailStart::End)),
+];
 
 /// What a replay would do.
 #[derive(Debug, Clone)]

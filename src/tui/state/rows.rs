@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::count;
 use super::table::{Cell, Column, Row, numbers, words};
 use crate::domain::{Money, Timestamp};
 use crate::ops::dlq::replay::{JobState, JobView};
@@ -16,9 +15,11 @@ use crate::tui::theme::Tone;
 
 /// Characters of a value that are shown in a list at most.
 const PREVIEW: usize = 200;
+/// Columns of a count.
+const COUNT: u16 = 12;
 
 pub(super) const TOPICS: &[Column] =
-    &[words("topic", 0), count("records"), numbers("per s", 9), numbers("partitions", 10)];
+    &[words("topic", 0), numbers("records", COUNT), numbers("per s", 9), numbers("partitions", 10)];
 
 pub(super) fn topics(pulse: &Pulse, rates: &BTreeMap<String, u64>) -> Vec<Row> {
     let row = |topic: &crate::ops::live::TopicPulse| {
@@ -39,7 +40,7 @@ pub(super) fn topics(pulse: &Pulse, rates: &BTreeMap<String, u64>) -> Vec<Row> {
 pub(super) const GROUPS: &[Column] = &[
     words("group", 0),
     words("status", 9),
-    count("lag"),
+    numbers("lag", COUNT),
     numbers("behind", 8),
     words("members", 8),
 ];

@@ -4,19 +4,18 @@ use super::super::keymap::{Action, BINDINGS, View};
 use super::super::msg::{Effect, Follow, Load};
 use super::super::state::State;
 use super::super::state::history::Scale;
-use super::super::state::popup::{Confirm, Palette, Popup, line};
+use super::super::state::popup::{Asks, Confirm, Palette, Popup, line};
 use super::super::state::tail::Tail;
 use super::super::theme::Tone;
 use super::super::views;
 use super::ask::{ask, wanted};
-use super::{go, more_letters};
+use super::{admin, go, more_letters};
 use crate::ops::topics::NewRecordView;
 
 /// Does it, if it may be done.
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     let changes = BINDINGS.iter().any(|binding| binding.action == action && binding.changes);
-    if changes && state.setup.read_only {
-        state.complain("this is read-only; start without --read-only to change anything");
+    if changes && !state.may_change() {
         return vec![];
     }
     match action {
@@ -50,6 +49,9 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ResumeOrder => about_order(state, false),
         Action::CancelOrder => about_order(state, true),
         Action::Produce => produce(state),
+        Action::CreateTopic => vec![Effect::CreateTopic],
+        Action::DeleteTopic => admin::delete_topic(state),
+        Action::ResetOffsets => admin::reset_offsets(state),
         Action::Copy => copy(state),
         Action::Export => export(state),
         Action::Quit => quit(state),
@@ -63,6 +65,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::ZoomOut
         | Action::ZoomAuto
         | Action::Theme
+        | Action::Unlock
         | Action::Palette
         | Action::Help => {
             look(state, action);
@@ -81,6 +84,7 @@ fn look(state: &mut State, action: Action) {
             state.theme = state.theme.next();
             state.say(format!("colours: {}", state.theme));
         }
+        Action::Unlock => state.unlock(),
         Action::Palette => state.popups.push(Popup::Palette(Palette::default())),
         Action::Help => state.popups.push(Popup::Help(0)),
         Action::Freeze => {
@@ -197,8 +201,7 @@ fn back(state: &mut State) -> Vec<Effect> {
 
 fn replay(state: &mut State) -> Vec<Effect> {
     let request = state.letters.replay(&state.setup.actor);
-    request.map_or_else(Vec::new, |mut request| {
-        request.dry_run = true;
+    request.map_or_else(Vec::new, |request| {
         state.say("looking at what a replay would do");
         ask(state, Load::Plan(request))
     })
@@ -268,7 +271,7 @@ fn about_order(state: &mut State, cancel: bool) -> Vec<Effect> {
         verb,
         effect,
         yes: false,
-        reason: cancel.then(String::new),
+        asks: if cancel { Asks::Reason(String::new()) } else { Asks::Nothing },
     }));
     vec![]
 }
@@ -323,7 +326,7 @@ pub(super) fn quit(state: &mut State) -> Vec<Effect> {
         verb: "Quit",
         effect: Effect::Quit,
         yes: false,
-        reason: None,
+        asks: Asks::Nothing,
     }));
     vec![]
 }

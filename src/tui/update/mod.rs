@@ -1,6 +1,7 @@
 //! What happens when something happens: pure, so that every way through the console can be tested as a table.
 
 mod actions;
+mod admin;
 mod ask;
 mod commands;
 mod popups;
@@ -13,7 +14,9 @@ use crossterm::event::KeyCode;
 use super::keymap::{self, Key, View};
 use super::msg::{Effect, Load, Loaded, Msg};
 use super::state::State;
-use super::state::popup::{Plan, Popup};
+use super::state::popup::{Page, Plan, Popup, Reset, line};
+use super::text;
+use super::theme::Tone;
 use super::views::{self, places};
 use ask::ask;
 
@@ -66,9 +69,20 @@ pub fn update(state: &mut State, msg: Msg) -> Vec<Effect> {
             wanted(state)
         }
         Msg::NotDone(why) => {
-            state.complain(why);
+            not_done(state, why);
             vec![]
         }
+    }
+}
+
+/// Says why something could not be done: on a page, if that is more than a line.
+fn not_done(state: &mut State, why: String) {
+    const MARK: usize = 2;
+    if why.chars().count() + MARK <= usize::from(state.size.0) {
+        state.complain(why);
+    } else {
+        let lines = vec![line(text::harmless(&why), Tone::Bad)];
+        state.popups.push(Popup::Page(Page::new("Not done".into(), lines)));
     }
 }
 
@@ -120,16 +134,21 @@ fn taken(state: &mut State, loaded: Loaded) -> Vec<Effect> {
             state.busy.remove("plan");
             popups::show_plan(state, Plan { request, report, yes: false });
         }
+        Loaded::Reset(group, place, changes) => {
+            state.busy.remove("reset");
+            admin::show_reset(state, Reset { group, place, changes, yes: false });
+        }
+        Loaded::Removal(removal) => {
+            state.busy.remove("removal");
+            state.popups.push(admin::deleting(&removal));
+        }
         Loaded::Edited(report) => {
             state.say(format!(
                 "{} is resolved; its copy is at {}",
                 report.id,
                 report.at.unwrap_or_default()
             ));
-            // What is on the page is history now.
-            if matches!(state.popups.last(), Some(Popup::Page(_))) {
-                state.popups.pop();
-            }
+            state.close_page();
             return wanted(state);
         }
         Loaded::Orders(orders) => {

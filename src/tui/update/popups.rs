@@ -4,11 +4,13 @@ use crossterm::event::KeyCode;
 
 use super::super::keymap::Key;
 use super::super::msg::{Effect, Load};
-use super::super::state::popup::{About, Confirm, Line, Page, Plan, Popup, line};
+use super::super::state::letters::replay_by;
+use super::super::state::popup::{Asks, Confirm, Line, Page, Plan, Popup, line};
 use super::super::state::table::Table;
-use super::super::state::{State, rows};
+use super::super::state::{Rights, State, rows};
 use super::super::theme::Tone;
 use super::super::views;
+use super::admin;
 use super::ask::{ask, wanted};
 use super::commands::{commands, run};
 use crate::ops::dlq::replay::{JobState, JobView, ReplayRequest};
@@ -61,6 +63,7 @@ pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
         }
         Popup::Confirm(confirm) => on_confirm(state, key, confirm),
         Popup::Plan(plan) => on_plan(state, key, plan),
+        Popup::Reset(reset) => admin::on_reset(state, key, reset),
         Popup::Job(job) => on_job(state, key, job),
         Popup::Jobs(mut jobs) => {
             let step = views::places::popup_rows(state).max(1) as isize;
@@ -83,7 +86,7 @@ pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
 
 fn takes_text(popup: &Popup) -> bool {
     matches!(popup, Popup::Palette(_))
-        || matches!(popup, Popup::Confirm(confirm) if confirm.reason.is_some())
+        || matches!(popup, Popup::Confirm(confirm) if confirm.asks != Asks::Nothing)
 }
 
 fn type_into(text: &mut String, key: Key) {
@@ -100,7 +103,11 @@ fn type_into(text: &mut String, key: Key) {
 pub(super) fn paste(state: &mut State, text: &str) {
     match state.popups.last_mut() {
         Some(Popup::Palette(palette)) => palette.text.push_str(text),
-        Some(Popup::Confirm(Confirm { reason: Some(reason), .. })) => reason.push_str(text),
+        Some(Popup::Confirm(confirm)) => {
+            if let Some(typed) = confirm.asks.text() {
+                typed.push_str(text);
+            }
+        }
         _ => {}
     }
 }
@@ -109,7 +116,7 @@ pub(super) fn paste(state: &mut State, text: &str) {
 pub(super) fn scroll(state: &mut State, by: isize) {
     let room = views::places::popup_rows(state);
     let length = match state.popups.last() {
-        Some(Popup::Page(page)) => page.lines.len(),
+        Some(Popup::Page(page)) => views::popups::page_lines(state, page).count(),
         Some(Popup::Help(_)) => views::popups::help_lines(state).len(),
         _ => return,
     };
@@ -136,7 +143,7 @@ fn scrolled(state: &mut State, key: Key) -> bool {
 }
 
 fn on_page(state: &mut State, key: Key, page: Page) -> Vec<Effect> {
-    let about = page.about.clone();
+    let letter = page.letter.clone();
     let text = page.lines.iter().map(words).collect::<Vec<_>>().join("\n");
     state.popups.push(Popup::Page(page));
     if scrolled(state, key) {
@@ -146,13 +153,12 @@ fn on_page(state: &mut State, key: Key, page: Page) -> Vec<Effect> {
         state.say("copied what is shown");
         return vec![Effect::Copy(text)];
     }
-    let About::Letter { id, .. } = about else { return vec![] };
+    let Some(id) = letter else { return vec![] };
     if key.code == KeyCode::Char('t') {
         return ask(state, Load::Trace(id));
     }
     let changes = ['r', 'e', 'D'].iter().any(|c| key.code == KeyCode::Char(*c));
-    if changes && state.setup.read_only {
-        state.complain("this is read-only; start without --read-only to change anything");
+    if changes && !state.may_change() {
         return vec![];
     }
     match key.code {
@@ -162,14 +168,7 @@ fn on_page(state: &mut State, key: Key, page: Page) -> Vec<Effect> {
             vec![]
         }
         KeyCode::Char('r') => {
-            let actor = state.setup.actor.clone();
-            let request = ReplayRequest {
-                ids: vec![id],
-                dry_run: true,
-                wait_ms: 60_000,
-                actor,
-                ..ReplayRequest::default()
-            };
+            let request = ReplayRequest { ids: vec![id], ..replay_by(&state.setup.actor) };
             ask(state, Load::Plan(request))
         }
         _ => vec![],
@@ -195,34 +194,37 @@ pub(super) fn discarding(ids: Vec<String>) -> Popup {
         verb: "Discard",
         effect: Effect::Discard(ids, String::new()),
         yes: false,
-        reason: Some(String::new()),
+        asks: Asks::Reason(String::new()),
     })
 }
 
-fn turns(key: Key) -> bool {
+pub(super) fn turns(key: Key) -> bool {
     matches!(key.code, KeyCode::Tab | KeyCode::BackTab | KeyCode::Left | KeyCode::Right)
 }
 
 fn on_confirm(state: &mut State, key: Key, mut confirm: Confirm) -> Vec<Effect> {
+    let wrong = matches!(&confirm.asks, Asks::Name { name, typed } if name != typed);
     match key.code {
+        KeyCode::Enter if confirm.yes && wrong => {
+            state.complain("that is not the name; nothing was done");
+            return vec![];
+        }
         KeyCode::Enter if confirm.yes => {
-            let effect = match confirm.effect {
-                Effect::Discard(ids, _) => Effect::Discard(ids, confirm.reason.unwrap_or_default()),
-                Effect::CancelOrder(id, _) => {
-                    Effect::CancelOrder(id, confirm.reason.unwrap_or_default())
-                }
-                other => other,
+            let effect = match (confirm.effect, confirm.asks) {
+                (Effect::Discard(ids, _), Asks::Reason(why)) => Effect::Discard(ids, why),
+                (Effect::CancelOrder(id, _), Asks::Reason(why)) => Effect::CancelOrder(id, why),
+                (other, _) => other,
             };
-            if matches!(state.popups.last(), Some(Popup::Page(_))) && effect != Effect::Quit {
-                state.popups.pop();
+            if effect != Effect::Quit {
+                state.close_page();
             }
             return vec![effect];
         }
         KeyCode::Enter => return vec![],
         _ if turns(key) => confirm.yes = !confirm.yes,
         _ => {
-            if let Some(reason) = &mut confirm.reason {
-                type_into(reason, key);
+            if let Some(typed) = confirm.asks.text() {
+                type_into(typed, key);
             }
         }
     }
@@ -235,9 +237,7 @@ fn on_plan(state: &mut State, key: Key, mut plan: Plan) -> Vec<Effect> {
     match key.code {
         KeyCode::Enter if plan.yes => {
             plan.request.dry_run = false;
-            if matches!(state.popups.last(), Some(Popup::Page(_))) {
-                state.popups.pop();
-            }
+            state.close_page();
             return vec![Effect::Replay(plan.request)];
         }
         KeyCode::Enter => return vec![],
@@ -261,7 +261,9 @@ fn on_job(state: &mut State, key: Key, job: Box<JobView>) -> Vec<Effect> {
     state.popups.push(Popup::Job(job));
     match key.code {
         KeyCode::Char('c') if running => vec![Effect::Cancel(name)],
-        KeyCode::Char('r') if resumable && !state.setup.read_only => vec![Effect::Resume(name)],
+        KeyCode::Char('r') if resumable && state.setup.rights == Rights::All => {
+            vec![Effect::Resume(name)]
+        }
         KeyCode::Enter if !running => {
             state.popups.pop();
             wanted(state)

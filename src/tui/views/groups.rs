@@ -1,7 +1,7 @@
 //! A consumer group, partition by partition.
 
 use crate::ops::groups::LagView;
-use crate::tui::state::popup::{About, Line, Page, line};
+use crate::tui::state::popup::{Line, Page, line};
 use crate::tui::state::rows::lag_status;
 use crate::tui::text;
 use crate::tui::theme::Tone;
@@ -27,5 +27,5 @@ pub fn page(group: &str, behind: &[LagView]) -> Page {
     if own.is_empty() {
         lines.push(line("looking; this takes a few seconds", Tone::Dim));
     }
-    Page { title: text::harmless(group), lines, scroll: 0, about: About::Other(None) }
+    Page::new(text::harmless(group), lines)
 }

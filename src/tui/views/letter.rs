@@ -4,7 +4,7 @@ use super::tail::{field, headers, shown};
 use crate::app::zone::local;
 use crate::ops::blob::Blob;
 use crate::ops::dlq::{AuditView, DeadLetterDetail};
-use crate::tui::state::popup::{About, Line, Page, line};
+use crate::tui::state::popup::{Line, Page, line};
 use crate::tui::state::rows::state_tone;
 use crate::tui::text;
 use crate::tui::theme::Tone;
@@ -38,8 +38,8 @@ pub fn page(detail: &DeadLetterDetail) -> Page {
     }
     lines.push(vec![]);
     lines.extend(headers(&detail.record));
-    let about = About::Letter { id: letter.id.clone(), key };
-    Page { title: text::harmless(&letter.id), lines, scroll: 0, about }
+    let id = Some(letter.id.clone());
+    Page { letter: id, ..Page::new(text::harmless(&letter.id), lines) }
 }
 
 fn origin(detail: &DeadLetterDetail) -> String {

@@ -3,7 +3,7 @@
 use super::tail::field;
 use crate::app::zone::local;
 use crate::ops::live::LogLine;
-use crate::tui::state::popup::{About, Page};
+use crate::tui::state::popup::Page;
 use crate::tui::state::table::Row;
 
 /// The line with this key.
@@ -12,5 +12,5 @@ pub fn page(row: &Row, lines: &[LogLine]) -> Page {
     let lines = found.map_or_else(Vec::new, |line| {
         vec![field("at", &local(line.at)), field("level", &line.level), field("text", &line.text)]
     });
-    Page { title: format!("line {}", row.key), lines, scroll: 0, about: About::Other(None) }
+    Page::new(format!("line {}", row.key), lines)
 }

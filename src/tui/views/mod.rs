@@ -16,8 +16,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::keymap::{BINDINGS, View};
-use super::state::State;
 use super::state::popup::Line;
+use super::state::{Rights, State};
 use super::text;
 use super::theme::Tone;
 
@@ -121,8 +121,10 @@ fn standing(state: &State) -> Line {
     if state.frozen {
         add("! frozen".into(), Tone::Warn);
     }
-    if state.setup.read_only {
-        add("read-only".into(), Tone::Warn);
+    match state.setup.rights {
+        Rights::All => {}
+        Rights::Locked => add("protected, W unlocks".into(), Tone::Warn),
+        Rights::ReadOnly => add("read-only".into(), Tone::Warn),
     }
     if let Some(table) = state.table() {
         let (shown, all) = (table.visible().len(), table.len());
@@ -166,11 +168,12 @@ fn keys(state: &State, area: Rect, buffer: &mut Buffer) {
         line.push((format!(" {key}"), Tone::Accent));
         line.push((format!(" {help} "), Tone::Dim));
     };
+    let may_change = state.setup.rights == Rights::All;
     if let Some(popup) = state.popups.last() {
-        popups::keys(popup, state.setup.read_only, &mut add);
+        popups::keys(popup, may_change, &mut add);
     } else {
         let here = BINDINGS.iter().filter(|binding| binding.shown && binding.holds(state.view));
-        for binding in here.filter(|binding| !(binding.changes && state.setup.read_only)) {
+        for binding in here.filter(|binding| !binding.changes || may_change) {
             if let Some(key) = binding.keys.first() {
                 add(&key.to_string(), binding.help);
             }

@@ -90,6 +90,12 @@ pub fn popup(area: Rect, wanted: (u16, u16)) -> Rect {
     }
 }
 
+/// Columns of text in a page that lies over the view.
+pub fn page_columns(state: &State) -> usize {
+    let area = Rect::new(0, 0, state.size.0, state.size.1);
+    usize::from(popup(area, (area.width, area.height)).width.saturating_sub(2))
+}
+
 /// Lines of text that fit into a page that lies over the view.
 pub fn popup_rows(state: &State) -> usize {
     usize::from(state.size.1.saturating_sub(5))

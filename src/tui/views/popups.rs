@@ -1,5 +1,7 @@
 //! What lies over a view.
 
+use std::cmp::Ordering;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Clear, Widget};
@@ -7,9 +9,12 @@ use ratatui::widgets::{Block, Clear, Widget};
 use super::overview::lines;
 use super::{list, places, write};
 use crate::ops::dlq::replay::{JobState, JobView};
+use crate::ops::groups::ResetView;
 use crate::tui::keymap::{BINDINGS, View};
 use crate::tui::state::State;
-use crate::tui::state::popup::{About, Confirm, Line, Page, Palette, Plan, Popup, line};
+use crate::tui::state::popup::{
+    Asks, Confirm, Line, PLACES, Page, Palette, Plan, Popup, Reset, line,
+};
 use crate::tui::state::rows::job_tone;
 use crate::tui::text;
 use crate::tui::theme::Tone;
@@ -23,24 +28,25 @@ const LISTED: u16 = 12;
 pub(super) fn draw(state: &State, popup: &Popup, area: Rect, buffer: &mut Buffer) {
     match popup {
         Popup::Help(scroll) => {
-            let all = help_lines(state);
-            let page = Page {
-                title: "Keys".into(),
-                lines: all,
-                scroll: *scroll,
-                about: About::Other(None),
-            };
+            let page = Page { scroll: *scroll, ..Page::new("Keys".into(), help_lines(state)) };
             draw_page(state, &page, area, buffer);
         }
         Popup::Page(page) => draw_page(state, page, area, buffer),
         Popup::Palette(palette) => draw_palette(state, palette, area, buffer),
         Popup::Confirm(confirm) => {
             let mut told = confirm.lines.clone();
-            if let Some(reason) = &confirm.reason {
+            let asked = match &confirm.asks {
+                Asks::Nothing => None,
+                Asks::Reason(why) => Some(("why ".to_owned(), why)),
+                Asks::Name { name, typed } => {
+                    Some((format!("type {} ", text::harmless(name)), typed))
+                }
+            };
+            if let Some((asked, typed)) = asked {
                 told.push(vec![]);
                 told.push(vec![
-                    ("why ".into(), Tone::Accent),
-                    (reason.clone(), Tone::Plain),
+                    (asked, Tone::Accent),
+                    (typed.clone(), Tone::Plain),
                     ("▏".into(), Tone::Accent),
                 ]);
             }
@@ -48,6 +54,10 @@ pub(super) fn draw(state: &State, popup: &Popup, area: Rect, buffer: &mut Buffer
             framed(state, &confirm.title, &told, NARROW, area, buffer);
         }
         Popup::Plan(plan) => framed(state, "Replay", &plan_lines(plan), NARROW, area, buffer),
+        Popup::Reset(reset) => {
+            let title = format!("Offsets of {}", text::harmless(&reset.group));
+            framed(state, &title, &reset_lines(reset), NARROW, area, buffer);
+        }
         Popup::Job(job) => {
             framed(state, &text::harmless(&job.job), &job_lines(job), NARROW, area, buffer);
         }
@@ -59,13 +69,13 @@ pub(super) fn draw(state: &State, popup: &Popup, area: Rect, buffer: &mut Buffer
 }
 
 /// The keys of a popup, for the footer.
-pub(super) fn keys(popup: &Popup, read_only: bool, add: &mut impl FnMut(&str, &str)) {
+pub(super) fn keys(popup: &Popup, may_change: bool, add: &mut impl FnMut(&str, &str)) {
     match popup {
         Popup::Help(_) => add("↑↓", "scroll"),
         Popup::Page(page) => {
             add("↑↓", "scroll");
-            if let About::Letter { .. } = page.about {
-                if !read_only {
+            if page.letter.is_some() {
+                if may_change {
                     add("r", "replay");
                     add("e", "edit");
                     add("D", "discard");
@@ -82,6 +92,11 @@ pub(super) fn keys(popup: &Popup, read_only: bool, add: &mut impl FnMut(&str, &s
             add("Tab", "choose");
             add("Enter", "do it");
         }
+        Popup::Reset(_) => {
+            add("+ -", "elsewhere");
+            add("Tab", "choose");
+            add("Enter", "do it");
+        }
         Popup::Plan(_) => {
             add("+-", "rate");
             add("c", "canary");
@@ -90,7 +105,7 @@ pub(super) fn keys(popup: &Popup, read_only: bool, add: &mut impl FnMut(&str, &s
         }
         Popup::Job(job) => match job.state {
             JobState::Running => add("c", "cancel the job"),
-            JobState::Failed | JobState::Cancelled | JobState::Interrupted if !read_only => {
+            JobState::Failed | JobState::Cancelled | JobState::Interrupted if may_change => {
                 add("r", "resume");
             }
             _ => {}
@@ -125,7 +140,7 @@ fn framed(state: &State, title: &str, told: &[Line], width: u16, area: Rect, buf
 
 fn draw_page(state: &State, page: &Page, area: Rect, buffer: &mut Buffer) {
     let inner = frame(state, &page.title, places::popup(area, (area.width, area.height)), buffer);
-    let all: Vec<Line> = page.lines.iter().skip(page.scroll).cloned().collect();
+    let all: Vec<Line> = page_lines(state, page).skip(page.scroll).collect();
     lines(state, &all, inner, buffer);
     let more = all.len().saturating_sub(usize::from(inner.height));
     let text = format!(" {more} more lines ");
@@ -159,6 +174,12 @@ fn draw_palette(state: &State, palette: &Palette, area: Rect, buffer: &mut Buffe
         told.push(line("no such command", Tone::Dim));
     }
     lines(state, &told, inner, buffer);
+}
+
+/// A page's lines as they are shown, each in as many as it takes.
+pub fn page_lines<'a>(state: &State, page: &'a Page) -> impl Iterator<Item = Line> + use<'a> {
+    let width = places::page_columns(state);
+    page.lines.iter().flat_map(move |line| text::wrapped(line, width))
 }
 
 /// All keys: those of the view first.
@@ -243,6 +264,35 @@ fn plan_lines(plan: &Plan) -> Vec<Line> {
         told.push(line(format!("{} are done with already", report.skipped), Tone::Dim));
     }
     told.extend(choice("Replay", plan.yes));
+    told
+}
+
+fn reset_lines(reset: &Reset) -> Vec<Line> {
+    const SHOWN: usize = 12;
+    let (place, _) = &PLACES[reset.place];
+    let mut told = vec![
+        vec![("to  ".into(), Tone::Accent), ((*place).to_owned(), Tone::Plain)],
+        vec![],
+        line(format!("{:>12} → {:>12}", "reads next", "then"), Tone::Dim),
+    ];
+    let row = |change: &ResetView| {
+        let tone = match change.after.cmp(&change.before) {
+            Ordering::Equal => Tone::Dim,
+            Ordering::Less => Tone::Plain,
+            // Those in between are not read at all.
+            Ordering::Greater => Tone::Warn,
+        };
+        let place = text::harmless(&format!("{}/{}", change.topic, change.partition));
+        let numbers =
+            format!("{:>12} → {:>12}", text::number(change.before), text::number(change.after));
+        line(format!("{numbers}  {place}"), tone)
+    };
+    told.extend(reset.changes.iter().take(SHOWN).map(row));
+    let more = reset.changes.len().saturating_sub(SHOWN);
+    if more > 0 {
+        told.push(line(format!("and {more} others"), Tone::Dim));
+    }
+    told.extend(choice("Set", reset.yes));
     told
 }
 

@@ -7,7 +7,7 @@ use super::list;
 use crate::app::zone::local;
 use crate::ops::blob::Blob;
 use crate::ops::topics::RecordView;
-use crate::tui::state::popup::{About, Line, Page, line};
+use crate::tui::state::popup::{Line, Page, line};
 use crate::tui::state::{State, rows};
 use crate::tui::text;
 use crate::tui::theme::Tone;
@@ -45,7 +45,7 @@ pub fn page(record: &RecordView) -> Page {
     lines.extend(headers(record));
     lines.push(vec![]);
     lines.extend(shown(record.value.as_ref()));
-    Page { title: text::harmless(&place), lines, scroll: 0, about: About::Other(key) }
+    Page::new(text::harmless(&place), lines)
 }
 
 /// A name and what it stands for.

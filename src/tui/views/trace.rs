@@ -4,7 +4,7 @@ use crate::domain::Timestamp;
 use crate::ops::trace::telling::{ending, line as told};
 use crate::ops::trace::tree::laid_out;
 use crate::ops::trace::{Step, StepKind, Trace};
-use crate::tui::state::popup::{About, Line, Page, line};
+use crate::tui::state::popup::{Line, Page, line};
 use crate::tui::text;
 use crate::tui::theme::Tone;
 
@@ -26,7 +26,7 @@ pub fn page(trace: &Trace) -> Page {
     lines.extend(trace.notes.iter().map(note));
     let of = trace.user_id.as_ref().map_or_else(String::new, |user| format!(" of {user}"));
     let title = text::harmless(&format!("order {}{of}", trace.order_id));
-    Page { title, lines, scroll: 0, about: About::Other(Some(trace.order_id.clone())) }
+    Page::new(title, lines)
 }
 
 const fn tone(step: &Step) -> Tone {

@@ -23,7 +23,7 @@ const TYPING: Duration = Duration::from_millis(1_500);
 
 /// A screen that remembers its frames.
 #[derive(Clone, Default)]
-struct Film {
+pub(super) struct Film {
     frames: Arc<Mutex<Vec<String>>>,
     copied: Arc<Mutex<Vec<String>>>,
 }
@@ -49,7 +49,7 @@ impl Screen for Film {
     }
 }
 
-fn doer(t: &Tester) -> Doer {
+pub(super) fn doer(t: &Tester) -> Doer {
     let ground = Ground::of_shop(t.shop.ports(), t.embedded.console.store(), true);
     let spawn = Arc::clone(&t.shop.ports().spawn);
     Doer {
@@ -77,7 +77,7 @@ fn typed(t: &Tester, keys: &str) -> impl Stream<Item = Event> + use<> {
 }
 
 /// Presses these keys in a console on this shop until it ends; the film of it.
-async fn filmed(t: &Tester, keys: &str) -> (Film, State) {
+pub(super) async fn filmed(t: &Tester, keys: &str) -> (Film, State) {
     let mut screen = Film::default();
     let setup = Setup { label: "test".into(), actor: "ann".into(), ..Setup::default() };
     let state = State::new(setup, screen.size().unwrap(), t.clock.now());
@@ -88,7 +88,7 @@ async fn filmed(t: &Tester, keys: &str) -> (Film, State) {
 impl Film {
     /// Whether all of this is seen in one frame, in this order of frames.
     #[track_caller]
-    fn shows(&self, scenes: &[&str]) {
+    pub(super) fn shows(&self, scenes: &[&str]) {
         let frames = self.frames.lock().unwrap();
         let mut at = 0;
         for scene in scenes {
@@ -210,6 +210,6 @@ fn real_time_passes_for_a_console_as_well() {
             })
         };
         let done = pin!(Loop::new(state, doer).run(&mut screen, again));
-        done.await.unwrap();
+        tokio::time::timeout(Duration::from_mins(1), done).await.unwrap().unwrap();
     });
 }

@@ -1,5 +1,6 @@
 //! The console on a full screen: what keys lead to, how it looks, the loop, and a real terminal.
 
+mod admin;
 mod keys;
 mod live;
 mod screens;

@@ -1,5 +1,6 @@
 //! Whole screens, at three sizes; and none of any size ends the program.
 
+use ecom::ops::groups::ResetView;
 use ecom::tui::keymap::View;
 use ecom::tui::msg::{Loaded, Msg};
 use ecom::tui::state::State;
@@ -62,6 +63,21 @@ fn what_lies_over_a_view_at_three_sizes() {
         let mut group = filled(size);
         let _ = press(&mut group, "4 Down Enter");
         same("group", &group);
+        let mut offsets = filled(size);
+        let _ = press(&mut offsets, "4");
+        let change = |partition, before, after| ResetView {
+            topic: "order.created".into(),
+            partition,
+            before,
+            after,
+        };
+        let changes = vec![change(0, 40, 0), change(1, 1_200, 1_300), change(2, 0, 0)];
+        take(&mut offsets, Loaded::Reset("reports".into(), 0, changes));
+        same("offsets", &offsets);
+        let mut long = filled(size);
+        let why = "the value is still wrong: not a valid order.created event: missing field `event_id` at line 1 column 2; your text is in /tmp/ecom-edit-AbCdEf/value.json";
+        let _ = update(&mut long, Msg::NotDone(why.into()));
+        same("not-done", &long);
         let mut filtering = filled(size);
         let _ = press(&mut filtering, "2 / o r d");
         same("filtering", &filtering);

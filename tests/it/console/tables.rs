@@ -4,8 +4,8 @@ use ecom::ops::dlq::GroupBy;
 use ecom::ops::dlq::replay::{JobState, JobView, ReplayReport, ReplayRequest};
 use ecom::tui::keymap::{BINDINGS, Key, View};
 use ecom::tui::msg::{Effect, Follow, Load, Loaded, Msg};
-use ecom::tui::state::State;
-use ecom::tui::state::popup::Popup;
+use ecom::tui::state::popup::{Page, Popup};
+use ecom::tui::state::{Rights, State};
 use ecom::tui::theme::ThemeName;
 use ecom::tui::update::update;
 
@@ -230,7 +230,7 @@ fn orders_are_traced_cancelled_and_resumed() {
 fn what_is_read_only_changes_nothing_whatever_is_pressed() {
     for view in View::ALL {
         let mut state = letters_open((80, 24));
-        state.setup.read_only = true;
+        state.setup.rights = Rights::ReadOnly;
         state.view = *view;
         for binding in BINDINGS.iter().filter(|binding| binding.holds(*view) && binding.changes) {
             let effects = update(&mut state, Msg::Key(binding.keys[0]));
@@ -238,19 +238,28 @@ fn what_is_read_only_changes_nothing_whatever_is_pressed() {
         }
     }
     let mut state = letters_open((80, 24));
-    state.setup.read_only = true;
-    let page = ecom::tui::state::popup::Page {
-        title: "letter".into(),
-        lines: vec![],
-        scroll: 0,
-        about: ecom::tui::state::popup::About::Letter { id: "dlq.events/1/0".into(), key: None },
-    };
-    state.popups.push(Popup::Page(page));
+    state.setup.rights = Rights::ReadOnly;
+    let letter = Some("dlq.events/1/0".into());
+    state.popups.push(Popup::Page(Page { letter, ..Page::new("letter".into(), vec![]) }));
     for key in ["r", "e", "D"] {
         assert_eq!(press(&mut state, key), [], "{key}");
     }
     assert!(shown(&state).contains("read-only"));
     assert!(!shown(&state).contains("D discard"), "the footer does not offer it");
+}
+
+#[test]
+fn what_is_protected_is_changed_once_it_is_unlocked() {
+    let mut state = letters_open((80, 24));
+    state.setup.rights = Rights::Locked;
+    assert!(shown(&state).contains("protected, W unlocks"));
+    assert_eq!((press(&mut state, "r"), state.popups.len()), (vec![], 0));
+    assert!(shown(&state).contains("this is protected (console.protected); W unlocks it"));
+    assert_eq!(press(&mut state, "W"), []);
+    assert_eq!(asked(&press(&mut state, "r")), ["plan"]);
+    state.setup.rights = Rights::ReadOnly;
+    assert_eq!(press(&mut state, "W"), []);
+    assert_eq!(state.setup.rights, Rights::ReadOnly);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::num::NonZero;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ecom::adapters::spawn::TokioSpawn;
 use ecom::app::SystemClock;
@@ -25,7 +25,7 @@ const LEFT: &str = "\u{1b}[?1049l";
 const CURSOR: &str = "\u{1b}[?25h";
 
 /// A terminal of 100 columns and 30 rows, and a program on it.
-struct Terminal {
+pub(super) struct Terminal {
     near: File,
     far: File,
     program: Child,
@@ -37,7 +37,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command) -> Self {
+    pub(super) fn start(mut command: Command) -> Self {
         let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&near).unwrap();
         unlockpt(&near).unwrap();
@@ -67,22 +67,24 @@ impl Terminal {
     /// Waits until this has come.
     #[track_caller]
     fn wait_for_bytes(&mut self, what: &str) {
+        let begun = Instant::now();
         while !self.seen.contains(what) {
-            self.hear(what);
+            self.hear(what, begun);
         }
     }
 
     /// Waits until this is seen on the screen.
     #[track_caller]
-    fn wait_for(&mut self, what: &str) {
+    pub(super) fn wait_for(&mut self, what: &str) {
+        let begun = Instant::now();
         while !self.screen.screen().contents().contains(what) {
-            self.hear(what);
+            self.hear(what, begun);
         }
     }
 
     #[track_caller]
-    fn hear(&mut self, what: &str) {
-        let bytes = self.heard.recv_timeout(PATIENCE);
+    fn hear(&mut self, what: &str, begun: Instant) {
+        let bytes = self.heard.recv_timeout(PATIENCE.saturating_sub(begun.elapsed()));
         let bytes = bytes.unwrap_or_else(|_| {
             panic!("{what:?} is not seen:\n{}", self.screen.screen().contents())
         });
@@ -90,7 +92,7 @@ impl Terminal {
         self.seen.push_str(&String::from_utf8_lossy(&bytes));
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str) {
         self.seen.clear();
         self.near.write_all(keys.as_bytes()).unwrap();
     }
@@ -101,7 +103,7 @@ impl Terminal {
     }
 
     /// Its exit code; the terminal must be as it was.
-    fn ended(mut self) -> i32 {
+    pub(super) fn ended(mut self) -> i32 {
         self.wait_for_bytes(LEFT);
         self.wait_for_bytes(CURSOR);
         let code = self.program.wait().unwrap().code().unwrap_or(-1);
@@ -177,6 +179,8 @@ fn an_editor_gets_the_terminal_and_gives_it_back() {
     // What was written is no event, and not lost.
     terminal.wait_for("your text is in");
     assert!(terminal.is_raw());
+    terminal.press("q");
+    terminal.wait_for("e edit");
     terminal.press("q");
     assert_eq!(terminal.ended(), 0);
 }
