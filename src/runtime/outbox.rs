@@ -1,12 +1,12 @@
-//! The relay: publishes what the outbox holds, in its order, and marks it once the log has it, while it
-//! publishes what comes next.
+//! The relay: publishes what the outbox holds, in its order, and marks it once the log has it: what comes within
+//! some milliseconds together, while it publishes what comes next.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::{join, select};
+use futures::future::{Either, join, select};
 
 use super::members::{Members, Share};
 use super::trace::{Outgoing, TRACEPARENT, event_context};
@@ -29,6 +29,10 @@ const MARK: &str = "update outbox_events set published = 'Y', published_at = ?2 
 const BATCH_MAX: usize = 512;
 /// Events that the log has and the store was not told of; with more, nothing is published.
 const TOLD_MAX: usize = 4 * BATCH_MAX;
+/// What the log has is marked together, at most this long after the first of it.
+const MARK_AFTER: Duration = Duration::from_millis(25);
+/// As many as this are marked at once.
+const MARK_MIN: usize = 128;
 /// A look at the outbox without having been woken, for what a crash left there.
 const FALLBACK: Duration = Duration::from_secs(30);
 /// The same where other processes write to it, whose word may get lost.
@@ -75,6 +79,37 @@ enum StepError {
     Refused { id: String, topic: String, key: String, error: BusError },
 }
 
+/// Events that the log has and the store was not told of.
+#[derive(Default)]
+struct Told {
+    seqs: BTreeSet<i64>,
+    /// When the first of them was published.
+    since: Duration,
+}
+
+impl Told {
+    fn add(&mut self, seqs: Vec<i64>, now: Duration) {
+        if self.seqs.is_empty() {
+            self.since = now;
+        }
+        self.seqs.extend(seqs);
+    }
+
+    /// How long they may still wait to be marked; none if there are none.
+    fn rest(&self, now: Duration) -> Option<Duration> {
+        let waits = if self.seqs.len() >= MARK_MIN { Duration::ZERO } else { MARK_AFTER };
+        (!self.seqs.is_empty()).then(|| (self.since + waits).saturating_sub(now))
+    }
+}
+
+/// What a step came to.
+#[derive(Default)]
+struct Stepped {
+    published: usize,
+    /// Whether there is more to be published, as far as is known.
+    more: bool,
+}
+
 impl Relay {
     /// Publishes until told to stop, and then what is left.
     pub async fn run(&self, stop: &Stop) -> Result<(), String> {
@@ -83,18 +118,32 @@ impl Relay {
         let mut heard = heard.unwrap_or_default().waiter();
         let mut moved = self.members.changed().waiter();
         let fallback = if self.members.is_shared() { FALLBACK_SHARED } else { FALLBACK };
-        let (mut pause, mut refused, mut told) = (PAUSE_MIN, String::new(), BTreeSet::new());
+        let (mut pause, mut refused, mut told) = (PAUSE_MIN, String::new(), Told::default());
+        // Whether there may be something new, and whether what was published must be marked now.
+        let (mut look, mut due) = (true, false);
         loop {
-            let (rest, e) = match self.step(&mut told).await {
-                Ok(0) if stop.is_said() => return Ok(()),
-                Ok(0) => (fallback, None),
-                Ok(_) => {
-                    (pause, refused) = (PAUSE_MIN, String::new());
-                    self.health.up("outbox-relay");
-                    continue;
+            if look {
+                // What was rung for before this is there to be seen.
+                bell.catch_up();
+                heard.catch_up();
+            }
+            due |= stop.is_said()
+                || told.rest(self.clock.elapsed()).is_some_and(|rest| rest.is_zero());
+            let (rest, e) = match self.step(look, due, &mut told).await {
+                Ok(Stepped { published: 0, .. }) if stop.is_said() => return Ok(()),
+                Ok(Stepped { published, more }) => {
+                    if published > 0 {
+                        refused = String::new();
+                    }
+                    if more || stop.is_said() {
+                        self.health.up("outbox-relay");
+                        (pause, look, due) = (PAUSE_MIN, true, false);
+                        continue;
+                    }
+                    (fallback, None)
                 }
                 Err(e) if stop.is_said() => {
-                    let marked = self.mark(&told).await;
+                    let marked = self.mark(&told.seqs).await;
                     return Err(marked.err().map_or(e, StepError::from).to_string());
                 }
                 Err(e @ StepError::Refused { .. }) => (PAUSE_MAX, Some(e.to_string())),
@@ -103,12 +152,15 @@ impl Relay {
                     self.health.down("outbox-relay", e.to_string());
                     stop.unless_said(self.clock.sleep(pause)).await;
                     pause = (pause * 2).min(PAUSE_MAX);
+                    look = true;
                     continue;
                 }
             };
             pause = PAUSE_MIN;
             match e {
-                None => self.health.up("outbox-relay"),
+                None if look => self.health.up("outbox-relay"),
+                // What stood in the way may stand there still.
+                None => {}
                 // Said once, for it is met again with every new event.
                 Some(e) => {
                     self.health.down("outbox-relay", e.clone());
@@ -118,9 +170,17 @@ impl Relay {
                     }
                 }
             }
-            let called = select(Box::pin(heard.wait()), Box::pin(moved.wait()));
-            let called = select(called, Box::pin(bell.wait()));
-            stop.unless_said(select(self.clock.sleep(rest), called)).await;
+            let marks = told.rest(self.clock.elapsed());
+            let rung = select(Box::pin(heard.wait()), Box::pin(bell.wait()));
+            let called = select(Box::pin(moved.wait()), rung);
+            let rest = self.clock.sleep(marks.unwrap_or(rest).min(rest));
+            (look, due) = match stop.unless_said(select(rest, called)).await {
+                // Time to mark; or to look, where nothing waits for that.
+                Some(Either::Left(_)) => (marks.is_none(), marks.is_some()),
+                // Whoever publishes these keys from now on shall know what is published.
+                Some(Either::Right((Either::Left(_), _))) | None => (true, true),
+                Some(Either::Right((Either::Right(_), _))) => (true, false),
+            };
         }
     }
 
@@ -136,49 +196,57 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes the next events while those in `told`, which the log has, are marked; how many.
-    async fn step(&self, told: &mut BTreeSet<i64>) -> Result<usize, StepError> {
+    /// Publishes the next events, if it shall `look`, while those in `told`, which the log has, are marked, if
+    /// that is `due`.
+    async fn step(&self, look: bool, due: bool, told: &mut Told) -> Result<Stepped, StepError> {
         let mut published = vec![];
-        let next = self.publish_next(told, &mut published);
-        let (marked, next) = join(self.mark(told), next).await;
-        if marked.is_ok() {
-            told.clear();
+        let next = async {
+            if look { self.publish_next(&told.seqs, &mut published).await } else { Ok(false) }
+        };
+        let mark = async { if due { self.mark(&told.seqs).await } else { Ok(()) } };
+        let (marked, more) = join(mark, next).await;
+        if due && marked.is_ok() {
+            told.seqs.clear();
         }
         let count = published.len();
-        told.extend(published);
-        next?;
+        told.add(published, self.clock.elapsed());
+        let more = more?;
         marked?;
-        Ok(count)
+        Ok(Stepped { published: count, more })
     }
 
     /// Publishes the oldest unpublished events of this process's share that are not in `told`, and notes
-    /// the `seq` of each in `published`.
+    /// the `seq` of each in `published`; whether there may be more.
     async fn publish_next(
         &self,
         told: &BTreeSet<i64>,
         published: &mut Vec<i64>,
-    ) -> Result<(), StepError> {
-        let limit = (BATCH_MAX + told.len()) as i64;
+    ) -> Result<bool, StepError> {
+        let limit = BATCH_MAX + told.len();
         let rows = match self.members.share(self.clock.as_ref()) {
-            _ if told.len() >= TOLD_MAX => return Ok(()),
-            None => return Ok(()),
-            Some(Share { of: 1, .. }) => query(self.store.as_ref(), SELECT, values![limit]),
+            _ if told.len() >= TOLD_MAX => return Ok(true),
+            None => return Ok(false),
+            Some(Share { of: 1, .. }) => query(self.store.as_ref(), SELECT, values![limit as i64]),
             Some(Share { index, of }) => {
-                query(self.store.as_ref(), SELECT_SHARE, values![limit, of, index])
+                query(self.store.as_ref(), SELECT_SHARE, values![limit as i64, of, index])
             }
         };
         let mut rows = rows.await?;
+        let more = rows.len() == limit;
         rows.retain(|row| row.int(0).is_ok_and(|seq| !told.contains(&seq)));
         if rows.is_empty() {
-            return Ok(());
+            return Ok(more);
         }
         if !self.one_journal {
             self.store.durable().await?;
         }
         match self.publish(&rows, published).await {
-            Err(StepError::Bus(e)) if !e.is_transient() => self.one_by_one(&rows, published).await,
-            done => done,
+            Err(StepError::Bus(e)) if !e.is_transient() => {
+                self.one_by_one(&rows, published).await?;
+            }
+            done => done?,
         }
+        Ok(more)
     }
 
     /// Publishes events each for itself, where the log will never take all of them. One that it does

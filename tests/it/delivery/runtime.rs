@@ -11,7 +11,7 @@ use ecom::ports::bus::RECORD_BYTES_MAX;
 use ecom::ports::store::{Batch, values};
 
 use crate::harness::faults::{FailingBus, TestGateway};
-use crate::harness::{settings, shop_with};
+use crate::harness::{settings, shop, shop_with};
 
 fn failing_bus(
     topic: &'static str,
@@ -185,4 +185,23 @@ fn an_event_that_the_log_never_takes_holds_back_only_its_own_key() {
             assert!(parts.json().to_string().contains("larger than"), "{}", parts.json());
         },
     );
+}
+
+#[test]
+fn what_is_published_is_marked_together_and_soon() {
+    shop(&[], |t| async move {
+        t.product("P", "5.00", 50).await;
+        for n in 0..20 {
+            t.buy(&format!("user-{n}"), "P").await;
+        }
+        t.settle().await;
+        let all = t.count("select count(*) from outbox_events where published = 'Y'").await;
+        assert_eq!(all, t.count("select count(*) from outbox_events").await);
+        let marks = t.count("select count(distinct published_at) from outbox_events").await;
+        assert!(marks * 2 < all, "{marks} marks of {all} events");
+        let latest = "select cast(max((julianday(published_at) - julianday(created_at)) * 86400000)
+           as integer) from outbox_events";
+        let latest = t.rows(latest, vec![]).await[0].int(0).unwrap();
+        assert!(latest <= 60, "the last was marked after {latest} ms");
+    });
 }
