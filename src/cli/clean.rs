@@ -99,17 +99,13 @@ impl CleanArgs {
     }
 }
 
-pub(super) fn run(
-    args: &CleanArgs,
-    settings: &Settings,
-    profile: Option<&str>,
-) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &CleanArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let path = settings.data_dir()?;
     if !settings.on_servers() && !folder::holds_data(&path) {
         let text = format!("{} holds no shop; name its folder with --data", path.display());
         return Err(WithExit(Exit::NotFound, text).into());
     }
-    let name = name(settings, profile)?;
+    let name = name(settings)?;
     if args.data.folder.verbose {
         output::say(format!("cleaning {name}, which keeps its folder in {}", path.display()));
     }
@@ -124,9 +120,9 @@ pub(super) fn run(
 }
 
 /// What must be typed: the profile's name, else the folder's, else that of a cluster without either.
-fn name(settings: &Settings, profile: Option<&str>) -> anyhow::Result<String> {
-    if let Some(profile) = profile {
-        return Ok(profile.to_owned());
+fn name(settings: &Settings) -> anyhow::Result<String> {
+    if let Some(profile) = &settings.profile {
+        return Ok(profile.clone());
     }
     if settings.on_servers() {
         let prefix = settings.kafka.prefix.trim_end_matches(['.', '-', '_']);

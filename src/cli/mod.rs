@@ -212,7 +212,7 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
         }
         Command::Clean(args) => {
             let (settings, _) = load(&cli.global, args.flags(), "warn")?;
-            clean::run(&args, &settings, cli.global.profile.as_deref())
+            clean::run(&args, &settings)
         }
         Command::Backup(args) => {
             let (settings, _) = load(&cli.global, args.flags(), "warn")?;

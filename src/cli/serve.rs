@@ -9,7 +9,7 @@ use clap::Args;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::signals::Signals;
-use super::tui::{LookArgs, doer, full_screen, rights};
+use super::tui::{LookArgs, doer, full_screen, keymap, rights};
 use super::{Exit, FlagValues, ServerArgs, output};
 use crate::app::backup::Keeper;
 use crate::app::embedded::Environment;
@@ -21,6 +21,7 @@ use crate::ops::Ops;
 use crate::ops::api::Pace;
 use crate::ops::local::{Ground, LocalOps};
 use crate::ports::store::query;
+use crate::tui::remap::Keymap;
 
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -77,6 +78,7 @@ pub(super) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit>
 }
 
 async fn serve(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    let keys = keymap(settings)?;
     let mut signals = Signals::listen()?;
     let environment = Environment::system();
     let telemetry = Telemetry::of_shop(settings, &environment)?;
@@ -109,7 +111,7 @@ async fn serve(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     }
     announce(settings, &addresses, folder.as_ref(), seeded)?;
     if args.tui && crate::tui::app::has_terminal() {
-        watched(args, settings, ops).await?;
+        watched(args, settings, keys, ops).await?;
     } else {
         signals.next().await;
     }
@@ -176,8 +178,13 @@ fn announce(
 }
 
 /// Shows the console until its user leaves.
-async fn watched(args: &ServeArgs, settings: &Settings, ops: Arc<dyn Ops>) -> anyhow::Result<()> {
-    let mut setup = args.look.setup("this shop".into(), rights(settings));
+async fn watched(
+    args: &ServeArgs,
+    settings: &Settings,
+    keys: Keymap,
+    ops: Arc<dyn Ops>,
+) -> anyhow::Result<()> {
+    let mut setup = args.look.setup("this shop".into(), rights(settings), keys);
     setup.ends = Some("The shop stops; what is under way goes on at the next start.".into());
     full_screen(setup, doer(Some(ops), None)).await?;
     Ok(())

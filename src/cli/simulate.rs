@@ -9,7 +9,7 @@ use clap::Args;
 use super::exit::WithExit;
 use super::output::Format;
 use super::signals::Signals;
-use super::tui::LookArgs;
+use super::tui::{LookArgs, keymap};
 use super::{Exit, FlagValues, ServerArgs, output, progress, share, watched};
 use crate::app::Settings;
 use crate::app::config::Period;
@@ -21,6 +21,7 @@ use crate::sim::lab::wire::Target;
 use crate::sim::live::{self, Plan, Watch};
 use crate::sim::report::Report;
 use crate::sim::virtual_time::{self, Trace};
+use crate::tui::remap::Keymap;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -176,6 +177,7 @@ pub(super) fn run(args: &SimulateArgs, settings: &Settings) -> anyhow::Result<Ex
     }
     let seed = args.seed.unwrap_or_else(|| system_randomness().stream("seed").below(1 << 32));
     let workload = args.workload(seed)?;
+    let keys = keymap(settings)?;
     let settings = args.settings(settings, seed)?;
     if args.virtual_time || args.check_determinism {
         return in_virtual_time(
@@ -194,7 +196,7 @@ pub(super) fn run(args: &SimulateArgs, settings: &Settings) -> anyhow::Result<Ex
         replay: args.replay(seed),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let report = runtime.block_on(live(args, plan))?;
+    let report = runtime.block_on(live(args, keys, plan))?;
     match report {
         Some(report) => finish(args, &report),
         None => Ok(Exit::Interrupted),
@@ -219,9 +221,9 @@ fn in_virtual_time(args: &SimulateArgs, plan: virtual_time::Plan) -> anyhow::Res
 }
 
 /// The report, or none if somebody lost patience.
-async fn live(args: &SimulateArgs, plan: Plan) -> anyhow::Result<Option<Report>> {
+async fn live(args: &SimulateArgs, keys: Keymap, plan: Plan) -> anyhow::Result<Option<Report>> {
     if args.tui && crate::tui::app::has_terminal() {
-        return Box::pin(watched::run(plan, &args.look)).await;
+        return Box::pin(watched::run(plan, &args.look, keys)).await;
     }
     let mut signals = Signals::listen()?;
     let watch = Watch::default();

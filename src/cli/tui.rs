@@ -14,7 +14,8 @@ use crate::app::embedded::Environment;
 use crate::app::{Settings, logging};
 use crate::ops::Ops;
 use crate::tui::effects::{Doer, RunSource};
-use crate::tui::keymap::{Key, View};
+use crate::tui::keymap::{BINDINGS, Key, View};
+use crate::tui::remap::Keymap;
 use crate::tui::state::{Rights, Setup};
 use crate::tui::theme::ThemeName;
 use crate::tui::{app, snapshot};
@@ -38,6 +39,9 @@ pub(super) struct TuiArgs {
     /// Change nothing: keys that would are off.
     #[arg(long)]
     read_only: bool,
+    /// Print all keys and end; console.keys sets others.
+    #[arg(long, conflicts_with_all = ["once", "read_only"])]
+    list_keys: bool,
     /// Print one frame and end.
     #[arg(long)]
     once: bool,
@@ -99,23 +103,26 @@ impl LookArgs {
     }
 
     /// A console that looks so.
-    pub(super) fn setup(&self, label: String, rights: Rights) -> Setup {
+    pub(super) fn setup(&self, label: String, rights: Rights, keys: Keymap) -> Setup {
         let no_colour = std::env::vars_os().any(|(name, v)| name == "NO_COLOR" && !v.is_empty());
         let topic = self.topic.clone();
         let view = self.view.or_else(|| topic.as_ref().map(|_| View::Tail));
         let theme = self.theme.or_else(|| no_colour.then_some(ThemeName::Plain));
-        Setup { label, rights, theme, view, topic, ends: None, actor: actor() }
+        Setup { label, rights, theme, view, topic, ends: None, actor: actor(), keys }
     }
 }
 
 pub(super) fn run(args: &TuiArgs, settings: &Settings) -> anyhow::Result<Exit> {
+    if args.list_keys {
+        return list_keys(&keymap(settings)?);
+    }
     if !args.once {
         needs_terminal()?;
     }
     let keys = args.keys.as_deref().map(keys).transpose()?.unwrap_or_default();
     super::reach::with_reach(settings, &args.data, async |reach| {
         let rights = if args.read_only { Rights::ReadOnly } else { rights(settings) };
-        let setup = args.look.setup(label(settings, reach), rights);
+        let setup = args.look.setup(label(settings, reach), rights, keymap(settings)?);
         if !args.once {
             return full_screen(setup, doer(Some(Arc::clone(&reach.ops)), None)).await;
         }
@@ -127,6 +134,28 @@ pub(super) fn run(args: &TuiArgs, settings: &Settings) -> anyhow::Result<Exit> {
         }
         Ok(if state.unreachable.is_some() { Exit::Unreachable } else { Exit::Ok })
     })
+}
+
+/// The keys that the settings choose.
+pub(super) fn keymap(settings: &Settings) -> anyhow::Result<Keymap> {
+    let wrong = |text: String| WithExit(Exit::Usage, format!("console.keys: {text}"));
+    Ok(Keymap::parse(&settings.console.keys).map_err(wrong)?)
+}
+
+fn list_keys(keys: &Keymap) -> anyhow::Result<Exit> {
+    let mut rows = vec![["ACTION", "KEYS", "WHERE", "WHAT IT DOES"].map(str::to_owned).to_vec()];
+    for binding in BINDINGS {
+        let shown: Vec<String> = keys.keys(binding).iter().map(Key::to_string).collect();
+        let views: Vec<&str> = View::ALL
+            .iter()
+            .filter(|view| binding.holds(**view))
+            .map(|view| view.as_str())
+            .collect();
+        let views = if views.len() == View::ALL.len() { "all".into() } else { views.join(",") };
+        rows.push(vec![binding.action.to_string(), shown.join(" "), views, binding.help.into()]);
+    }
+    output::out(&output::table(&rows))?;
+    Ok(Exit::Ok)
 }
 
 /// What a console may change at first.
@@ -159,6 +188,11 @@ pub(super) fn doer(ops: Option<Arc<dyn Ops>>, run: Option<RunSource>) -> Doer {
 }
 
 fn label(settings: &Settings, reach: &Reach) -> String {
+    let profile = settings.profile.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+    profile + &place(settings, reach)
+}
+
+fn place(settings: &Settings, reach: &Reach) -> String {
     if !settings.kafka.bootstrap.is_empty() {
         return format!("Kafka at {}", settings.kafka.bootstrap);
     }

@@ -16,6 +16,7 @@ use crate::sim::report::Report;
 use crate::tui::effects::RunSource;
 use crate::tui::keymap::View;
 use crate::tui::msg::Run;
+use crate::tui::remap::Keymap;
 use crate::tui::state::Rights;
 
 /// Pause between two looks whether the run's shop is there.
@@ -24,7 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 type Said = Arc<Mutex<Option<(bool, String)>>>;
 
 /// Runs the lab and shows it, until its user has seen the verdict; none if they left before.
-pub(super) async fn run(plan: Plan, look: &LookArgs) -> anyhow::Result<Option<Report>> {
+pub(super) async fn run(
+    plan: Plan,
+    look: &LookArgs,
+    keys: Keymap,
+) -> anyhow::Result<Option<Report>> {
     let (watch, said) = (Watch::default(), Said::default());
     let planned = plan.workload.users as u64;
     let mut run = pin!(live::run(plan, &watch));
@@ -39,7 +44,7 @@ pub(super) async fn run(plan: Plan, look: &LookArgs) -> anyhow::Result<Option<Re
         ended = &mut run => return ended.map(Some),
         () = begun => {}
     }
-    let mut setup = look.setup("a run of the lab".into(), Rights::All);
+    let mut setup = look.setup("a run of the lab".into(), Rights::All, keys);
     setup.view = look.view().or(Some(View::Simulation));
     setup.ends = Some("The run ends, and nothing is checked.".into());
     let source = source(watch.clone(), Arc::clone(&said), planned);

@@ -328,11 +328,6 @@ pub const BINDINGS: &[Binding] = &[
     line(&[Key::char('q'), Key::ctrl('c')], Action::Quit, "quit", On::Everywhere, true),
 ];
 
-/// What a key means in a view.
-pub fn action(key: Key, view: View) -> Option<&'static Binding> {
-    BINDINGS.iter().find(|binding| binding.holds(view) && binding.keys.contains(&key))
-}
-
 /// The view that a digit chooses, from 1.
 pub fn view_of(key: Key) -> Option<View> {
     let KeyCode::Char(digit) = key.code else { return None };
@@ -397,7 +392,8 @@ mod tests {
     fn what_destroys_is_no_lower_case_letter_away_from_a_harmless_one() {
         let discard = BINDINGS.iter().find(|b| b.action == Action::Discard).unwrap();
         assert_eq!(discard.keys, [Key::char('D')]);
-        assert!(action(Key::char('d'), View::Dlq).is_none());
+        let near = |b: &&Binding| b.holds(View::Dlq) && b.keys.contains(&Key::char('d'));
+        assert!(BINDINGS.iter().find(near).is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod editor;
 pub mod effects;
 pub mod keymap;
 pub mod msg;
+pub mod remap;
 pub mod snapshot;
 pub mod state;
 mod terminal;

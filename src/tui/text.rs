@@ -41,6 +41,17 @@ pub fn number(n: u64) -> String {
     text
 }
 
+/// Numbers as bars, the largest of `top` or of them full; nothing is a blank.
+pub fn bars(numbers: &[u64], top: u64) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let top = numbers.iter().copied().max().unwrap_or(0).max(top);
+    let bar = |n: &u64| match *n {
+        0 => ' ',
+        n => BARS[((n * 8).div_ceil(top) - 1) as usize],
+    };
+    numbers.iter().map(bar).collect()
+}
+
 /// One line without control characters, of at most `max` characters.
 pub fn one_line(text: &str, max: usize) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };

@@ -44,6 +44,7 @@ impl Schema {
         steps: &[
             include_str!("../../../migrations/sqlite/console/0001.sql"),
             include_str!("../../../migrations/sqlite/console/0002.sql"),
+            include_str!("../../../migrations/sqlite/console/0003.sql"),
         ],
     };
 

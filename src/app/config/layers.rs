@@ -110,17 +110,20 @@ fn project_file() -> Option<PathBuf> {
 #[derive(Debug, Clone)]
 pub struct Layers {
     values: BTreeMap<String, (Value, Origin)>,
+    /// The profile that applies.
+    pub profile: Option<String>,
 }
 
 impl Layers {
     /// Adds the sources up. Unknown keys and values of another type are refused.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let defaults: Table = DEFAULTS.parse().expect("the built-in defaults are TOML");
-        let mut layers = Self { values: BTreeMap::new() };
+        let mut profiles = Profiles::of(sources);
+        let profile = profiles.wanted.as_ref().map(|(name, _)| name.clone());
+        let mut layers = Self { values: BTreeMap::new(), profile };
         for (key, value) in flatten(&defaults) {
             layers.values.insert(key, (value, Origin::Default));
         }
-        let mut profiles = Profiles::of(sources);
         for (name, text) in PROFILES {
             let table: Table = text.parse().expect("the built-in profiles are TOML");
             if profiles.meets(name) {

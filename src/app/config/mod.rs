@@ -53,6 +53,9 @@ pub struct Settings {
     pub console: ConsoleSettings,
     /// Log output.
     pub log: LogSettings,
+    /// The profile that applies.
+    #[serde(skip)]
+    pub profile: Option<String>,
     /// A deliberate bug, in tests of the checker.
     #[serde(skip)]
     pub mutation: Mutation,
@@ -151,6 +154,8 @@ struct DisplaySettings {
 pub struct ConsoleSettings {
     /// Whether commands that change something must be confirmed, also off a terminal.
     pub protected: bool,
+    /// Other keys than usual, `ACTION=KEY[,KEY] …`.
+    pub keys: String,
 }
 
 /// `[log]`
@@ -177,10 +182,11 @@ pub struct ConfigError {
 impl Settings {
     /// The settings that `layers` add up to.
     pub fn from_layers(layers: &Layers) -> Result<Self, ConfigError> {
-        let settings: Self = serde_path_to_error::deserialize(layers.table()).map_err(|e| {
+        let mut settings: Self = serde_path_to_error::deserialize(layers.table()).map_err(|e| {
             let key = e.path().to_string();
             ConfigError { origin: layers.origin(&key), key, text: e.inner().message().to_owned() }
         })?;
+        settings.profile.clone_from(&layers.profile);
         settings.check(layers)?;
         Ok(settings)
     }

@@ -14,6 +14,7 @@ use crate::cli::{DataArg, Exit};
 use crate::domain::Timestamp;
 use crate::ops::blob::Blob;
 use crate::ops::dlq::{DeadLetter, DeadLetterDetail, EntryState, GroupBy};
+use crate::tui::text::bars;
 
 /// How a list is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -161,8 +162,17 @@ pub(super) async fn summary(reach: &Reach, args: &SummaryArgs) -> anyhow::Result
         output::say("no dead letters");
         return Ok(Exit::Ok);
     }
-    let head = [by.as_str().to_uppercase().as_str(), "LETTERS", "OPEN", "OTHERS", "FIRST", "LAST"]
-        .map(str::to_owned);
+    let most = groups.iter().flat_map(|group| &group.over_time).copied().max().unwrap_or(0);
+    let head = [
+        by.as_str().to_uppercase().as_str(),
+        "LETTERS",
+        "OPEN",
+        "OTHERS",
+        "FIRST",
+        "LAST",
+        "OVER TIME",
+    ]
+    .map(str::to_owned);
     let mut rows = vec![head.to_vec()];
     for group in &groups {
         let open = group.states.get(&EntryState::Open).copied().unwrap_or(0);
@@ -179,6 +189,7 @@ pub(super) async fn summary(reach: &Reach, args: &SummaryArgs) -> anyhow::Result
             or_dash(&others.join(", ")),
             local(group.first_at),
             local(group.last_at),
+            bars(&group.over_time, most),
         ]);
     }
     output::out(&output::table(&rows))?;

@@ -1,6 +1,7 @@
 //! An index of dead letters in a database of the console's own, brought up to date at each look: a list, a
 //! sum or a search reads what is new on the topics, and not the topics. Losing it costs a scan.
 
+use super::trend::{Minutes, spread};
 use super::{DeadLetter, DlqFilter, EntryState, Family, Group, GroupBy};
 use crate::domain::Timestamp;
 use crate::ops::OpsError;
@@ -59,6 +60,11 @@ const GROUPS: &str = "select case ?1 when 'error' then error_code when 'topic' t
  from dlq_groups where (?2 is null or topic = ?2) and (?3 is null or original_topic = ?3)
    and (?4 is null or error_code = ?4) and (?5 is null or event_type = ?5) and (?6 is null or service = ?6)
  group by value order by 2 desc, value";
+const MINUTES: &str = "select case ?1 when 'error' then error_code when 'topic' then original_topic
+     when 'type' then event_type when 'service' then service else topic end as value, minute, sum(letters)
+ from dlq_groups where (?2 is null or topic = ?2) and (?3 is null or original_topic = ?3)
+   and (?4 is null or error_code = ?4) and (?5 is null or event_type = ?5) and (?6 is null or service = ?6)
+ group by value, minute";
 const TOUCHED: &str = "select case ?1 when 'error' then error_code when 'topic' then original_topic
      when 'type' then event_type when 'service' then service else topic end as value, state, count(*)
  from dlq_letters where state <> 'open' and (?2 is null or topic = ?2) and (?3 is null or original_topic = ?3)
@@ -224,8 +230,15 @@ impl Index<'_> {
                 states: [(EntryState::Open, total)].into(),
                 first_at: Timestamp::from_millis(row.int(2)?),
                 last_at: Timestamp::from_millis(row.int(3)?),
+                over_time: vec![],
             });
         }
+        let mut minutes = Minutes::new();
+        for row in query(self.db, MINUTES, bounds()).await? {
+            let of = minutes.entry(row.text(0)?.to_owned()).or_default();
+            of.insert(row.int(1)?, row.int(2)? as u64);
+        }
+        spread(&mut groups, &minutes);
         for row in query(self.db, TOUCHED, bounds()).await? {
             let (value, count) = (row.text(0)?, row.int(2)? as u64);
             let Some(group) = groups.iter_mut().find(|group| group.value == value) else {

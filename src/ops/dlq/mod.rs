@@ -15,6 +15,7 @@ pub mod routing;
 pub(super) mod running;
 pub(super) mod scan;
 mod sending;
+pub(super) mod trend;
 
 use std::collections::BTreeMap;
 
@@ -230,6 +231,10 @@ pub struct Group {
     pub first_at: Timestamp,
     /// When the last was given up.
     pub last_at: Timestamp,
+    /// How many were given up in each of at most twelve equal times, from the first letter of all groups to the
+    /// last.
+    #[serde(default)]
+    pub over_time: Vec<u64>,
 }
 
 pub(super) fn unknown(id: &str) -> OpsError {

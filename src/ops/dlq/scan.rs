@@ -8,6 +8,7 @@ use futures::future::join;
 
 use super::index::Index;
 use super::letter::{Letter, is_for_dead_letters};
+use super::trend::MINUTE_MS;
 use crate::ops::OpsError;
 use crate::ops::pages::Pages;
 use crate::ports::bus::{BusError, PartitionInfo, Position, Record};
@@ -26,18 +27,18 @@ const ADD: &str = "insert into dlq_letters (topic, partition, offset, failed_at,
    original_offset, bytes)
  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
 const COUNT: &str =
-    "insert into dlq_groups (topic, original_topic, event_type, service, error_code, letters, first_at, last_at)
- values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
- on conflict (topic, original_topic, event_type, service, error_code) do update set
+    "insert into dlq_groups (topic, original_topic, event_type, service, error_code, minute, letters, first_at, last_at)
+ values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+ on conflict (topic, original_topic, event_type, service, error_code, minute) do update set
    letters = letters + excluded.letters, first_at = min(first_at, excluded.first_at),
    last_at = max(last_at, excluded.last_at)";
 const FORGET: &str = "delete from dlq_letters where topic = ?1 and partition = ?2 and offset < ?3";
 const FORGET_SCANNED: &str = "delete from dlq_scanned where topic = ?1 and partition = ?2";
 const FORGET_GROUPS: &str = "delete from dlq_groups where topic = ?1";
 const COUNT_AGAIN: &str =
-    "insert into dlq_groups (topic, original_topic, event_type, service, error_code, letters, first_at, last_at)
- select topic, original_topic, event_type, service, error_code, count(*), min(failed_at), max(failed_at)
- from dlq_letters where topic = ?1 group by original_topic, event_type, service, error_code";
+    "insert into dlq_groups (topic, original_topic, event_type, service, error_code, minute, letters, first_at, last_at)
+ select topic, original_topic, event_type, service, error_code, failed_at / ?2, count(*), min(failed_at), max(failed_at)
+ from dlq_letters where topic = ?1 group by original_topic, event_type, service, error_code, failed_at / ?2";
 
 /// Told while a scan goes on: records read, and those that were to be read.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
@@ -106,7 +107,7 @@ impl Index<'_> {
         }
         for topic in &topics {
             batch.any(FORGET_GROUPS, values![topic]);
-            batch.any(COUNT_AGAIN, values![topic]);
+            batch.any(COUNT_AGAIN, values![topic, MINUTE_MS]);
         }
         scanned.retain(|place, _| !gone.contains(place));
         if !batch.is_empty() {
@@ -164,7 +165,7 @@ impl Index<'_> {
 
 fn added(letters: Vec<Letter>) -> Batch {
     let mut batch = Batch::default();
-    let mut groups: BTreeMap<[String; 5], (i64, i64, i64)> = BTreeMap::new();
+    let mut groups: BTreeMap<([String; 5], i64), (i64, i64, i64)> = BTreeMap::new();
     for letter in letters {
         let at = letter.failed_at.millis();
         let group = [
@@ -174,7 +175,7 @@ fn added(letters: Vec<Letter>) -> Batch {
             letter.service.clone(),
             letter.error_code.clone(),
         ];
-        let (count, first, last) = groups.entry(group).or_insert((0, at, at));
+        let (count, first, last) = groups.entry((group, at / MINUTE_MS)).or_insert((0, at, at));
         (*count, *first, *last) = (*count + 1, at.min(*first), at.max(*last));
         let Letter {
             at: place, family, service, group, original_topic, original_partition, ..
@@ -205,8 +206,9 @@ fn added(letters: Vec<Letter>) -> Batch {
             ],
         );
     }
-    for ([topic, original, kind, service, code], (count, first, last)) in groups {
-        batch.any(COUNT, values![topic, original, kind, service, code, count, first, last]);
+    for (([topic, original, kind, service, code], minute), (count, first, last)) in groups {
+        let counts = values![topic, original, kind, service, code, minute, count, first, last];
+        batch.any(COUNT, counts);
     }
     batch
 }

@@ -10,6 +10,7 @@ use crate::ops::blob::Blob;
 use crate::ops::dlq::editing::{EditReport, EditRequest, repaired};
 use crate::ops::dlq::index::{Cursor, Indexed};
 use crate::ops::dlq::replay::{JobView, ReplayReport, ReplayRequest};
+use crate::ops::dlq::trend::{MINUTE_MS, Minutes, spread};
 use crate::ops::dlq::{self, DeadLetter, DeadLetterDetail, DlqFilter, EntryState, Group, GroupBy};
 use crate::ops::topics::RecordView;
 use crate::ops::{DlqOps, OpsError};
@@ -82,7 +83,7 @@ impl Shared {
     /// Sums up what only a look at each letter can tell.
     async fn summed(&self, filter: &DlqFilter, by: GroupBy) -> Result<Vec<Group>, OpsError> {
         let (checked, mut cursor) = (filter.checked()?, Cursor::default());
-        let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+        let (mut groups, mut minutes) = (BTreeMap::<String, Group>::new(), Minutes::new());
         loop {
             let letters = self.index().list(&checked, &mut cursor).await?;
             if letters.is_empty() {
@@ -91,12 +92,15 @@ impl Shared {
             for letter in letters {
                 let view = letter.view;
                 let value = by.of(&view).to_owned();
+                let minute = view.failed_at.millis() / MINUTE_MS;
+                *minutes.entry(value.clone()).or_default().entry(minute).or_default() += 1;
                 let group = groups.entry(value.clone()).or_insert_with(|| Group {
                     value,
                     total: 0,
                     states: BTreeMap::new(),
                     first_at: view.failed_at,
                     last_at: view.failed_at,
+                    over_time: vec![],
                 });
                 group.total += 1;
                 *group.states.entry(view.state).or_default() += 1;
@@ -105,6 +109,7 @@ impl Shared {
         }
         let mut groups: Vec<Group> = groups.into_values().collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.total));
+        spread(&mut groups, &minutes);
         Ok(groups)
     }
 }

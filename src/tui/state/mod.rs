@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keymap::View;
 use super::msg::Run;
+use super::remap::Keymap;
 use super::theme::ThemeName;
 use crate::domain::Timestamp;
 use crate::ops::groups::LagView;
@@ -54,6 +55,8 @@ pub struct Setup {
     pub ends: Option<String>,
     /// Who acts.
     pub actor: String,
+    /// Which keys do what.
+    pub keys: Keymap,
 }
 
 /// Everything.

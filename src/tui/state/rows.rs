@@ -116,10 +116,17 @@ pub fn place(record: &RecordView) -> String {
     format!("{}/{}/{}", record.topic, record.partition, record.offset)
 }
 
-pub(super) const SUMMARY: &[Column] =
-    &[words("what", 0), numbers("open", 9), numbers("all", 9), words("last", 8), words("first", 8)];
+pub(super) const SUMMARY: &[Column] = &[
+    words("what", 0),
+    numbers("open", 9),
+    numbers("all", 9),
+    words("over time", 12),
+    words("last", 8),
+    words("first", 8),
+];
 
 pub(super) fn summary(groups: &[Group], now: Timestamp) -> Vec<Row> {
+    let most = groups.iter().flat_map(|group| &group.over_time).copied().max().unwrap_or(0);
     let row = |group: &Group| {
         let open = group.states.get(&EntryState::Open).copied().unwrap_or(0);
         let name = if group.value.is_empty() { "(unknown)" } else { &group.value };
@@ -130,6 +137,7 @@ pub(super) fn summary(groups: &[Group], now: Timestamp) -> Vec<Row> {
                 Cell::text(text::harmless(name)),
                 number(open).tone(if open > 0 { Tone::Bad } else { Tone::Good }),
                 number(group.total),
+                Cell::text(text::bars(&group.over_time, most)).tone(Tone::Warn),
                 past(group.last_at),
                 past(group.first_at),
             ],

@@ -203,7 +203,7 @@ fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
     if let Some(view) = keymap::view_of(key) {
         return go(state, view);
     }
-    match keymap::action(key, state.view) {
+    match state.setup.keys.action(key, state.view) {
         Some(binding) => actions::act(state, binding.action),
         None => vec![],
     }

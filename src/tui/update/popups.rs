@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use super::super::keymap::Key;
+use super::super::keymap::{Action, Key, View};
 use super::super::msg::{Effect, Load};
 use super::super::state::letters::replay_by;
 use super::super::state::popup::{Asks, Confirm, Line, Page, Plan, Popup, line};
@@ -149,25 +149,24 @@ fn on_page(state: &mut State, key: Key, page: Page) -> Vec<Effect> {
     if scrolled(state, key) {
         return vec![];
     }
-    if key.code == KeyCode::Char('c') {
+    // What a letter's row takes, its page takes as well.
+    let Some(binding) = state.setup.keys.action(key, View::Dlq) else { return vec![] };
+    if binding.action == Action::Copy {
         state.say("copied what is shown");
         return vec![Effect::Copy(text)];
     }
     let Some(id) = letter else { return vec![] };
-    if key.code == KeyCode::Char('t') {
-        return ask(state, Load::Trace(id));
-    }
-    let changes = ['r', 'e', 'D'].iter().any(|c| key.code == KeyCode::Char(*c));
-    if changes && !state.may_change() {
+    if binding.changes && !state.may_change() {
         return vec![];
     }
-    match key.code {
-        KeyCode::Char('e') => vec![Effect::Edit(id)],
-        KeyCode::Char('D') => {
+    match binding.action {
+        Action::Trace => ask(state, Load::Trace(id)),
+        Action::Edit => vec![Effect::Edit(id)],
+        Action::Discard => {
             state.popups.push(discarding(vec![id]));
             vec![]
         }
-        KeyCode::Char('r') => {
+        Action::Replay => {
             let request = ReplayRequest { ids: vec![id], ..replay_by(&state.setup.actor) };
             ask(state, Load::Plan(request))
         }

@@ -77,16 +77,18 @@ fn header(state: &State, area: Rect, buffer: &mut Buffer) {
         let place = Rect { x: tab.x, width: area.right().saturating_sub(tab.x), ..area };
         end = write(state, &vec![(tab.text, tone)], place, buffer);
     }
-    let mut right = text::clock(state.now);
+    let mut right: Line = vec![(text::clock(state.now), Tone::Dim)];
     let label = &state.setup.label;
     let room = usize::from(area.right().saturating_sub(end + 1));
-    if label.chars().count() + right.len() + 2 <= room {
-        right = format!("{label}  {right}");
+    let columns = |line: &Line| line.iter().map(|(text, _)| text.chars().count()).sum::<usize>();
+    if label.chars().count() + columns(&right) + 2 <= room {
+        let tone = if state.setup.rights == Rights::All { Tone::Dim } else { Tone::Warn };
+        right.insert(0, (format!("{label}  "), tone));
     }
-    let width = right.chars().count();
+    let width = columns(&right);
     if width <= room {
         let place = Rect { x: area.right() - width as u16, width: width as u16, ..area };
-        write(state, &vec![(right, Tone::Dim)], place, buffer);
+        write(state, &right, place, buffer);
     }
 }
 
@@ -170,11 +172,11 @@ fn keys(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     let may_change = state.setup.rights == Rights::All;
     if let Some(popup) = state.popups.last() {
-        popups::keys(popup, may_change, &mut add);
+        popups::keys(state, popup, &mut add);
     } else {
         let here = BINDINGS.iter().filter(|binding| binding.shown && binding.holds(state.view));
         for binding in here.filter(|binding| !binding.changes || may_change) {
-            if let Some(key) = binding.keys.first() {
+            if let Some(key) = state.setup.keys.keys(binding).first() {
                 add(&key.to_string(), binding.help);
             }
         }

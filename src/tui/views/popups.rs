@@ -10,12 +10,12 @@ use super::overview::lines;
 use super::{list, places, write};
 use crate::ops::dlq::replay::{JobState, JobView};
 use crate::ops::groups::ResetView;
-use crate::tui::keymap::{BINDINGS, View};
-use crate::tui::state::State;
+use crate::tui::keymap::{Action, BINDINGS, View};
 use crate::tui::state::popup::{
     Asks, Confirm, Line, PLACES, Page, Palette, Plan, Popup, Reset, line,
 };
 use crate::tui::state::rows::job_tone;
+use crate::tui::state::{Rights, State};
 use crate::tui::text;
 use crate::tui::theme::Tone;
 use crate::tui::update::commands;
@@ -69,20 +69,21 @@ pub(super) fn draw(state: &State, popup: &Popup, area: Rect, buffer: &mut Buffer
 }
 
 /// The keys of a popup, for the footer.
-pub(super) fn keys(popup: &Popup, may_change: bool, add: &mut impl FnMut(&str, &str)) {
+pub(super) fn keys(state: &State, popup: &Popup, add: &mut impl FnMut(&str, &str)) {
+    let (may_change, usual) = (state.setup.rights == Rights::All, |a| state.setup.keys.usual(a));
     match popup {
         Popup::Help(_) => add("↑↓", "scroll"),
         Popup::Page(page) => {
             add("↑↓", "scroll");
             if page.letter.is_some() {
                 if may_change {
-                    add("r", "replay");
-                    add("e", "edit");
-                    add("D", "discard");
+                    add(&usual(Action::Replay), "replay");
+                    add(&usual(Action::Edit), "edit");
+                    add(&usual(Action::Discard), "discard");
                 }
-                add("t", "trace");
+                add(&usual(Action::Trace), "trace");
             }
-            add("c", "copy");
+            add(&usual(Action::Copy), "copy");
         }
         Popup::Palette(_) => {
             add("↑↓", "choose");
@@ -189,7 +190,8 @@ pub fn help_lines(state: &State) -> Vec<Line> {
         all.push(vec![]);
         all.push(line(title, Tone::Accent));
         for binding in BINDINGS.iter().filter(|binding| wanted(binding)) {
-            let keys: Vec<String> = binding.keys.iter().map(ToString::to_string).collect();
+            let keys: Vec<String> =
+                state.setup.keys.keys(binding).iter().map(ToString::to_string).collect();
             let note = if binding.changes { "  changes something" } else { "" };
             all.push(vec![
                 (format!("  {:16}", keys.join(" ")), Tone::Accent),

@@ -130,6 +130,7 @@ fn sums() -> Vec<Group> {
         states: BTreeMap::from([(EntryState::Open, open), (EntryState::Resolved, resolved)]),
         first_at: at(-7_000),
         last_at: at(-90),
+        over_time: if open == 9 { vec![1, 0, 0, 2, 6, 1] } else { vec![0, 0, 1, 0, 0, 1] },
     };
     vec![group("payment.declined_code_unknown", 9, 1), group("decode.malformed", 2, 0)]
 }
