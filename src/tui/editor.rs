@@ -1,5 +1,6 @@
 //! The user's own editor.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -15,7 +16,11 @@ pub fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
 /// Opens `$VISUAL`, `$EDITOR` or vi on the file, and waits until it is closed; an error if it failed.
 pub fn open(path: &Path) -> anyhow::Result<()> {
     let var = |wanted: &str| std::env::vars().find(|(name, v)| name == wanted && !v.is_empty());
-    let editor = var("VISUAL").or_else(|| var("EDITOR")).map_or_else(|| "vi".into(), |(_, v)| v);
+    let chosen = var("VISUAL").or_else(|| var("EDITOR")).map(|(_, editor)| editor);
+    let Some(editor) = chosen.or_else(|| std::io::stdin().is_terminal().then(|| "vi".into()))
+    else {
+        bail!("there is no terminal for an editor; give the value with --value FILE");
+    };
     // An editor may come with arguments of its own.
     let mut words = editor.split_whitespace();
     let program = words.next().unwrap_or("vi");

@@ -85,6 +85,21 @@ pub struct Confirm {
     pub asks: Asks,
 }
 
+impl Confirm {
+    /// Takes in what was typed: a name that is whole chooses to do it.
+    pub fn typed(&mut self) {
+        if let Asks::Name { name, typed } = &self.asks {
+            self.yes = name == typed;
+        }
+    }
+
+    /// Whether something else than the name is confirmed with.
+    pub fn is_wrong(&self) -> bool {
+        let is = |name: &String, typed: &String| name != typed && (self.yes || !typed.is_empty());
+        matches!(&self.asks, Asks::Name { name, typed } if is(name, typed))
+    }
+}
+
 /// What a question wants typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asks {

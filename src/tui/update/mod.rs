@@ -211,6 +211,8 @@ fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
 
 /// Shows this view.
 fn go(state: &mut State, view: View) -> Vec<Effect> {
+    // What was said was about the view that is left.
+    state.notice = None;
     state.view = view;
     wanted(state)
 }

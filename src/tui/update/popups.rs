@@ -106,6 +106,7 @@ pub(super) fn paste(state: &mut State, text: &str) {
         Some(Popup::Confirm(confirm)) => {
             if let Some(typed) = confirm.asks.text() {
                 typed.push_str(text);
+                confirm.typed();
             }
         }
         _ => {}
@@ -202,9 +203,8 @@ pub(super) fn turns(key: Key) -> bool {
 }
 
 fn on_confirm(state: &mut State, key: Key, mut confirm: Confirm) -> Vec<Effect> {
-    let wrong = matches!(&confirm.asks, Asks::Name { name, typed } if name != typed);
     match key.code {
-        KeyCode::Enter if confirm.yes && wrong => {
+        KeyCode::Enter if confirm.is_wrong() => {
             state.complain("that is not the name; nothing was done");
             return vec![];
         }
@@ -224,6 +224,7 @@ fn on_confirm(state: &mut State, key: Key, mut confirm: Confirm) -> Vec<Effect> 
         _ => {
             if let Some(typed) = confirm.asks.text() {
                 type_into(typed, key);
+                confirm.typed();
             }
         }
     }

@@ -231,6 +231,8 @@ fn plan_lines(plan: &Plan) -> Vec<Line> {
     const SHOWN: usize = 5;
     let (request, report) = (&plan.request, &plan.report);
     let mut told = vec![line(going(report.selected), Tone::Plain)];
+    let ids = request.ids.iter().take(SHOWN);
+    told.extend(ids.map(|id| line(format!("           {}", text::harmless(id)), Tone::Dim)));
     let mut table = |title: &str, counts: &std::collections::BTreeMap<String, u64>| {
         told.push(line(title, Tone::Accent));
         let mut counts: Vec<_> = counts.iter().collect();
