@@ -1,10 +1,8 @@
 //! The loop: what happens goes to [`update`], what it asks for to [`Doer`], and what is new on the screen, at most
 //! thirty times a second.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,20 +10,13 @@ use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEvent
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::effects::Doer;
 use super::keymap::Key;
 use super::msg::{Effect, Loaded, Msg};
 use super::state::{Setup, State};
 use super::terminal::Taken;
 use super::update::update;
-use super::{editor, terminal};
-use crate::ops::admin::topics::NewTopicRequest;
-use crate::ops::blob::Blob;
-use crate::ops::dlq::editing::EditRequest;
-use crate::ops::topics::NewRecordView;
+use super::{drafts, terminal};
 
 /// Least time between two frames, but for keys, which are answered at once.
 const FRAME: Duration = Duration::from_millis(33);
@@ -137,141 +128,17 @@ impl Loop {
                 match effect {
                     Effect::Quit => return Ok(self.state),
                     Effect::Copy(text) => screen.copy(&text)?,
-                    Effect::Edit(id) => {
+                    Effect::Draft(draft) => {
                         drop(listening);
-                        let msg = self.edit(screen, &id).await?;
+                        let msg = drafts::written(&self.doer, screen, draft).await;
                         listening = Box::pin(events());
-                        self.tell(msg).await;
-                    }
-                    Effect::Produce(record) => {
-                        drop(listening);
-                        let msg = self.produce(screen, record).await?;
-                        listening = Box::pin(events());
-                        self.tell(msg).await;
-                    }
-                    Effect::CreateTopic => {
-                        drop(listening);
-                        let msg = self.create_topic(screen).await?;
-                        listening = Box::pin(events());
-                        self.tell(msg).await;
+                        let _ = self.told.send(msg).await;
                     }
                     other => self.doer.begin(other, self.told.clone()),
                 }
             }
         }
     }
-
-    async fn tell(&self, msg: Msg) {
-        let _ = self.told.send(msg).await;
-    }
-
-    /// Lets the user repair a letter's value, and sends it.
-    async fn edit(&self, screen: &mut impl Screen, id: &str) -> anyhow::Result<Msg> {
-        let Some(ops) = &self.doer.ops else { return Ok(no_shop()) };
-        let detail = match ops.dead_letter(id).await {
-            Ok(detail) => detail,
-            Err(e) => return Ok(Msg::NotDone(e.to_string())),
-        };
-        let before = detail.payload.and_then(|payload| payload.bytes()).unwrap_or_default();
-        let (path, after) = match edited(screen, &before)? {
-            Ok(found) => found,
-            Err(msg) => return Ok(msg),
-        };
-        let value = Blob::of(&after);
-        let actor = self.doer.actor.clone();
-        let request = EditRequest { id: id.to_owned(), value, dry_run: false, actor };
-        Ok(match ops.edit(&request).await {
-            Ok(report) => {
-                editor::remove(&path);
-                Msg::Loaded(Box::new(Loaded::Edited(report)))
-            }
-            Err(e) => kept_unless(Err(e), &path),
-        })
-    }
-
-    /// Lets the user write a record, and appends it.
-    async fn produce(&self, screen: &mut impl Screen, empty: NewRecordView) -> anyhow::Result<Msg> {
-        let template = NewRecordView {
-            key: Some(Blob::Text(String::new())),
-            value: Some(Blob::Text(String::new())),
-            ..empty
-        };
-        let Some(ops) = &self.doer.ops else { return Ok(no_shop()) };
-        Ok(match filled(screen, &template)? {
-            Ok((path, record)) => {
-                let done = ops.produce(record).await;
-                kept_unless(done.map(|at| format!("appended at {at}")), &path)
-            }
-            Err(msg) => msg,
-        })
-    }
-
-    /// Lets the user describe a topic, and makes it.
-    async fn create_topic(&self, screen: &mut impl Screen) -> anyhow::Result<Msg> {
-        let template = NewTopicRequest {
-            name: String::new(),
-            partitions: 3,
-            replication: None,
-            config: BTreeMap::new(),
-        };
-        let Some(ops) = &self.doer.ops else { return Ok(no_shop()) };
-        Ok(match filled::<NewTopicRequest>(screen, &template)? {
-            Ok((path, request)) => {
-                let done = ops.create_topic(&request).await;
-                kept_unless(done.map(|topic| format!("{} is there", topic.name)), &path)
-            }
-            Err(msg) => msg,
-        })
-    }
-}
-
-fn no_shop() -> Msg {
-    Msg::NotDone("there is no shop here".into())
-}
-
-/// What was done with the user's text, which is kept if it was not.
-fn kept_unless(done: Result<String, impl std::fmt::Display>, path: &Path) -> Msg {
-    match done {
-        Ok(text) => {
-            editor::remove(path);
-            Msg::Done(text)
-        }
-        Err(e) => Msg::NotDone(format!("{e}; your text is in {}", path.display())),
-    }
-}
-
-/// What the user filled a template in with, and the file with it; or what to say instead.
-fn filled<T: Serialize + DeserializeOwned>(
-    screen: &mut impl Screen,
-    template: &T,
-) -> anyhow::Result<Result<(PathBuf, T), Msg>> {
-    let (path, after) = match edited(screen, &serde_json::to_vec_pretty(template)?)? {
-        Ok(found) => found,
-        Err(msg) => return Ok(Err(msg)),
-    };
-    Ok(match serde_json::from_slice(&after) {
-        Ok(wanted) => Ok((path, wanted)),
-        Err(e) => Err(kept_unless(Err(e), &path)),
-    })
-}
-
-/// What the user made of this value in an editor, and the file with it; or what to say instead.
-fn edited(
-    screen: &mut impl Screen,
-    before: &[u8],
-) -> anyhow::Result<Result<(PathBuf, Vec<u8>), Msg>> {
-    let path = editor::scratch(before)?;
-    let mut ended = Ok(());
-    screen.lend(&mut || ended = editor::open(&path))?;
-    if let Err(e) = ended {
-        return Ok(Err(Msg::NotDone(format!("{e:#}"))));
-    }
-    let after = std::fs::read(&path)?;
-    if after == before {
-        editor::remove(&path);
-        return Ok(Err(Msg::Done("nothing was changed; nothing is sent".into())));
-    }
-    Ok(Ok((path, after)))
 }
 
 /// Whether there is anything new to see.

@@ -76,11 +76,7 @@ impl Doer {
                 Ok(()) => Msg::Done(format!("written to {}", path.display())),
                 Err(e) => Msg::NotDone(format!("cannot write {}: {e}", path.display())),
             }),
-            Effect::Copy(_)
-            | Effect::Edit(_)
-            | Effect::Produce(_)
-            | Effect::CreateTopic
-            | Effect::Quit => None,
+            Effect::Copy(_) | Effect::Draft(_) | Effect::Quit => None,
             changing => Some(match self.changed(changing).await {
                 Ok(msg) => msg,
                 Err(e) => Msg::NotDone(e.to_string()),
@@ -88,7 +84,8 @@ impl Doer {
         }
     }
 
-    fn ops(&self) -> Result<&dyn Ops, OpsError> {
+    /// The shop or cluster, if there is one.
+    pub(super) fn ops(&self) -> Result<&dyn Ops, OpsError> {
         let none = || OpsError::Unavailable("there is no shop here to look into".into());
         self.ops.as_deref().ok_or_else(none)
     }
@@ -144,7 +141,7 @@ impl Doer {
         place: usize,
         execute: bool,
     ) -> Result<Vec<ResetView>, OpsError> {
-        let (_, to) = PLACES.get(place).cloned().unwrap_or(PLACES[0].clone());
+        let to = PLACES[place].1.clone();
         self.ops()?.reset_offsets(&ResetRequest { group, topic: None, to, execute }).await
     }
 

@@ -3,6 +3,7 @@
 //! three are pure. [`effects`] calls the same operations as the commands, and [`app`] has the loop.
 
 pub mod app;
+mod drafts;
 pub mod editor;
 pub mod effects;
 pub mod keymap;

@@ -196,6 +196,17 @@ pub struct Run {
     pub verdict: Option<(bool, String)>,
 }
 
+/// What a user writes in an editor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Draft {
+    /// The repaired value of this dead letter, to be sent.
+    Letter(String),
+    /// A record for this topic, to be appended.
+    Record(NewRecordView),
+    /// A topic, to be made.
+    Topic,
+}
+
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -209,18 +220,14 @@ pub enum Effect {
     Resume(String),
     /// Let this group read on at that place.
     Reset(String, usize),
-    /// Let the user describe a topic, and make it.
-    CreateTopic,
     /// Delete this topic.
     DeleteTopic(String),
     /// Give letters up, and why.
     Discard(Vec<String>, String),
     /// Take that back.
     Restore(Vec<String>),
-    /// Let the user repair a letter's value, and send it.
-    Edit(String),
-    /// Let the user write a record for this topic, and send it.
-    Produce(NewRecordView),
+    /// Let the user write this in an editor, and do what it is for.
+    Draft(Draft),
     /// Cancel an order, and why.
     CancelOrder(String, String),
     /// Make an order go on.

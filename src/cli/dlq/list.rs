@@ -13,7 +13,7 @@ use crate::cli::reach::{Reach, failed};
 use crate::cli::{DataArg, Exit};
 use crate::domain::Timestamp;
 use crate::ops::blob::Blob;
-use crate::ops::dlq::{DeadLetter, DeadLetterDetail, EntryState, GroupBy};
+use crate::ops::dlq::{DeadLetter, DeadLetterDetail, EntryState, GroupBy, trend};
 use crate::tui::text::bars;
 
 /// How a list is printed.
@@ -162,7 +162,7 @@ pub(super) async fn summary(reach: &Reach, args: &SummaryArgs) -> anyhow::Result
         output::say("no dead letters");
         return Ok(Exit::Ok);
     }
-    let most = groups.iter().flat_map(|group| &group.over_time).copied().max().unwrap_or(0);
+    let highest = trend::highest(&groups);
     let head = [
         by.as_str().to_uppercase().as_str(),
         "LETTERS",
@@ -189,7 +189,7 @@ pub(super) async fn summary(reach: &Reach, args: &SummaryArgs) -> anyhow::Result
             or_dash(&others.join(", ")),
             local(group.first_at),
             local(group.last_at),
-            bars(&group.over_time, most),
+            bars(&group.over_time, highest),
         ]);
     }
     output::out(&output::table(&rows))?;

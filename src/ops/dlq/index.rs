@@ -1,6 +1,9 @@
 //! An index of dead letters in a database of the console's own, brought up to date at each look: a list, a
 //! sum or a search reads what is new on the topics, and not the topics. Losing it costs a scan.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use super::trend::{Minutes, spread};
 use super::{DeadLetter, DlqFilter, EntryState, Family, Group, GroupBy};
 use crate::domain::Timestamp;
@@ -54,17 +57,12 @@ const REFAILED: &str =
  where state <> 'open' and state = 'replaying' and exists (select 1 from dlq_letters as newer
    where newer.replay_of = sent.topic || '/' || sent.partition || '/' || sent.offset)
  limit ?1";
-const GROUPS: &str = "select case ?1 when 'error' then error_code when 'topic' then original_topic
-     when 'type' then event_type when 'service' then service else topic end as value,
+const MINUTES: &str = "select case ?1 when 'error' then error_code when 'topic' then original_topic
+     when 'type' then event_type when 'service' then service else topic end as value, minute,
    sum(letters), min(first_at), max(last_at)
  from dlq_groups where (?2 is null or topic = ?2) and (?3 is null or original_topic = ?3)
    and (?4 is null or error_code = ?4) and (?5 is null or event_type = ?5) and (?6 is null or service = ?6)
- group by value order by 2 desc, value";
-const MINUTES: &str = "select case ?1 when 'error' then error_code when 'topic' then original_topic
-     when 'type' then event_type when 'service' then service else topic end as value, minute, sum(letters)
- from dlq_groups where (?2 is null or topic = ?2) and (?3 is null or original_topic = ?3)
-   and (?4 is null or error_code = ?4) and (?5 is null or event_type = ?5) and (?6 is null or service = ?6)
- group by value, minute";
+ group by value, minute order by value";
 const TOUCHED: &str = "select case ?1 when 'error' then error_code when 'topic' then original_topic
      when 'type' then event_type when 'service' then service else topic end as value, state, count(*)
  from dlq_letters where state <> 'open' and (?2 is null or topic = ?2) and (?3 is null or original_topic = ?3)
@@ -221,22 +219,31 @@ impl Index<'_> {
                 filter.service.as_ref()
             ]
         };
-        let mut groups = vec![];
-        for row in query(self.db, GROUPS, bounds()).await? {
-            let total = row.int(1)? as u64;
-            groups.push(Group {
-                value: row.text(0)?.to_owned(),
-                total,
-                states: [(EntryState::Open, total)].into(),
-                first_at: Timestamp::from_millis(row.int(2)?),
-                last_at: Timestamp::from_millis(row.int(3)?),
-                over_time: vec![],
-            });
-        }
+        let mut groups: Vec<Group> = vec![];
         let mut minutes = Minutes::new();
         for row in query(self.db, MINUTES, bounds()).await? {
-            let of = minutes.entry(row.text(0)?.to_owned()).or_default();
-            of.insert(row.int(1)?, row.int(2)? as u64);
+            let (value, count) = (row.text(0)?, row.int(2)? as u64);
+            let (first, last) =
+                (Timestamp::from_millis(row.int(3)?), Timestamp::from_millis(row.int(4)?));
+            minutes.entry(value.to_owned()).or_default().insert(row.int(1)?, count);
+            match groups.last_mut().filter(|group| group.value == value) {
+                Some(group) => {
+                    group.total += count;
+                    group.first_at = group.first_at.min(first);
+                    group.last_at = group.last_at.max(last);
+                }
+                None => groups.push(Group {
+                    value: value.to_owned(),
+                    total: count,
+                    states: BTreeMap::new(),
+                    first_at: first,
+                    last_at: last,
+                    over_time: vec![],
+                }),
+            }
+        }
+        for group in &mut groups {
+            group.states.insert(EntryState::Open, group.total);
         }
         spread(&mut groups, &minutes);
         for row in query(self.db, TOUCHED, bounds()).await? {
@@ -250,6 +257,7 @@ impl Index<'_> {
             *open = open.saturating_sub(count);
         }
         groups.iter_mut().for_each(|group| group.states.retain(|_, count| *count > 0));
+        groups.sort_by_key(|group| Reverse(group.total));
         Ok(groups)
     }
 }

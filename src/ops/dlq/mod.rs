@@ -15,7 +15,7 @@ pub mod routing;
 pub(super) mod running;
 pub(super) mod scan;
 mod sending;
-pub(super) mod trend;
+pub mod trend;
 
 use std::collections::BTreeMap;
 

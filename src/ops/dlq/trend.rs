@@ -27,6 +27,11 @@ pub(in crate::ops) fn spread(groups: &mut [Group], minutes: &Minutes) {
     }
 }
 
+/// The highest column of all groups.
+pub fn highest(groups: &[Group]) -> u64 {
+    groups.iter().flat_map(|group| &group.over_time).copied().max().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ pub mod tail;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::keymap::View;
+use super::keymap::{Action, View};
 use super::msg::Run;
 use super::remap::Keymap;
 use super::theme::ThemeName;
@@ -201,7 +201,10 @@ impl State {
     pub fn may_change(&mut self) -> bool {
         match self.setup.rights {
             Rights::All => return true,
-            Rights::Locked => self.complain("this is protected (console.protected); W unlocks it"),
+            Rights::Locked => {
+                let key = self.setup.keys.usual(Action::Unlock);
+                self.complain(format!("this is protected (console.protected); {key} unlocks it"));
+            }
             Rights::ReadOnly => {
                 self.complain("this is read-only; start without --read-only to change anything");
             }

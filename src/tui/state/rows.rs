@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::table::{Cell, Column, Row, numbers, words};
 use crate::domain::{Money, Timestamp};
 use crate::ops::dlq::replay::{JobState, JobView};
-use crate::ops::dlq::{DeadLetter, EntryState, Group};
+use crate::ops::dlq::{DeadLetter, EntryState, Group, trend};
 use crate::ops::groups::{LagStatus, LagView};
 use crate::ops::live::{LogLine, Pulse};
 use crate::ops::orders::{OrderState, OrderSummary};
@@ -126,7 +126,7 @@ pub(super) const SUMMARY: &[Column] = &[
 ];
 
 pub(super) fn summary(groups: &[Group], now: Timestamp) -> Vec<Row> {
-    let most = groups.iter().flat_map(|group| &group.over_time).copied().max().unwrap_or(0);
+    let highest = trend::highest(groups);
     let row = |group: &Group| {
         let open = group.states.get(&EntryState::Open).copied().unwrap_or(0);
         let name = if group.value.is_empty() { "(unknown)" } else { &group.value };
@@ -137,7 +137,7 @@ pub(super) fn summary(groups: &[Group], now: Timestamp) -> Vec<Row> {
                 Cell::text(text::harmless(name)),
                 number(open).tone(if open > 0 { Tone::Bad } else { Tone::Good }),
                 number(group.total),
-                Cell::text(text::bars(&group.over_time, most)).tone(Tone::Warn),
+                Cell::text(text::bars(&group.over_time, highest)).tone(Tone::Warn),
                 past(group.last_at),
                 past(group.first_at),
             ],

@@ -1,7 +1,7 @@
 //! What each action does in a view.
 
 use super::super::keymap::{Action, BINDINGS, View};
-use super::super::msg::{Effect, Follow, Load};
+use super::super::msg::{Draft, Effect, Follow, Load};
 use super::super::state::State;
 use super::super::state::history::Scale;
 use super::super::state::popup::{Asks, Confirm, Palette, Popup, line};
@@ -49,7 +49,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ResumeOrder => about_order(state, false),
         Action::CancelOrder => about_order(state, true),
         Action::Produce => produce(state),
-        Action::CreateTopic => vec![Effect::CreateTopic],
+        Action::CreateTopic => vec![Effect::Draft(Draft::Topic)],
         Action::DeleteTopic => admin::delete_topic(state),
         Action::ResetOffsets => admin::reset_offsets(state),
         Action::Copy => copy(state),
@@ -209,7 +209,7 @@ fn replay(state: &mut State) -> Vec<Effect> {
 
 fn edit(state: &mut State) -> Vec<Effect> {
     if let Some(letter) = state.letters.current() {
-        vec![Effect::Edit(letter.id.clone())]
+        vec![Effect::Draft(Draft::Letter(letter.id.clone()))]
     } else {
         state.say("open a group first: one letter is repaired at a time");
         vec![]
@@ -288,7 +288,7 @@ fn produce(state: &State) -> Vec<Effect> {
         headers: vec![],
         value: None,
     });
-    record.map(Effect::Produce).into_iter().collect()
+    record.map(|record| Effect::Draft(Draft::Record(record))).into_iter().collect()
 }
 
 fn copy(state: &mut State) -> Vec<Effect> {

@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 
 use super::super::keymap::{Action, Key, View};
-use super::super::msg::{Effect, Load};
+use super::super::msg::{Draft, Effect, Load};
 use super::super::state::letters::replay_by;
 use super::super::state::popup::{Asks, Confirm, Line, Page, Plan, Popup, line};
 use super::super::state::table::Table;
@@ -162,7 +162,7 @@ fn on_page(state: &mut State, key: Key, page: Page) -> Vec<Effect> {
     }
     match binding.action {
         Action::Trace => ask(state, Load::Trace(id)),
-        Action::Edit => vec![Effect::Edit(id)],
+        Action::Edit => vec![Effect::Draft(Draft::Letter(id))],
         Action::Discard => {
             state.popups.push(discarding(vec![id]));
             vec![]

@@ -15,7 +15,7 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::keymap::{BINDINGS, View};
+use super::keymap::{Action, BINDINGS, View};
 use super::state::popup::Line;
 use super::state::{Rights, State};
 use super::text;
@@ -125,7 +125,10 @@ fn standing(state: &State) -> Line {
     }
     match state.setup.rights {
         Rights::All => {}
-        Rights::Locked => add("protected, W unlocks".into(), Tone::Warn),
+        Rights::Locked => {
+            let key = state.setup.keys.usual(Action::Unlock);
+            add(format!("protected, {key} unlocks"), Tone::Warn);
+        }
         Rights::ReadOnly => add("read-only".into(), Tone::Warn),
     }
     if let Some(table) = state.table() {
