@@ -1,5 +1,5 @@
-//! The loop: what happens goes to [`update`], what it asks for to [`Doer`], and what is new on the screen, at most
-//! thirty times a second.
+//! The loop: what happens goes to [`update`], what it asks for to [`Doer`], and what is new on the screen: at once
+//! what a key leads to, all else gathered.
 
 use std::future::Future;
 use std::io;
@@ -20,6 +20,10 @@ use super::{drafts, terminal};
 
 /// Least time between two frames, but for keys, which are answered at once.
 const FRAME: Duration = Duration::from_millis(33);
+/// What nobody waits for is drawn together with what follows it within this time.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long after a key its user waits for what comes of it.
+const AWAITED: Duration = Duration::from_secs(2);
 /// Time goes on, once a second.
 const TICK: Duration = Duration::from_secs(1);
 /// Messages that wait at most; who has more to tell waits.
@@ -86,43 +90,44 @@ impl Loop {
         let clock = Arc::clone(&self.doer.clock);
         let mut listening = Box::pin(events());
         let mut next_tick = clock.elapsed();
-        let (mut dirty, mut next_frame) = (true, clock.elapsed());
+        let mut frames = Frames::new(clock.elapsed());
         loop {
             let now = clock.elapsed();
-            if dirty && now >= next_frame {
+            if frames.until_next(now).is_zero() {
                 screen.draw(&self.state)?;
-                dirty = false;
-                next_frame = clock.elapsed() + FRAME;
+                frames.drawn(clock.elapsed());
             }
-            let until_frame =
-                if dirty { next_frame.saturating_sub(now) } else { Duration::from_hours(1) };
             let effects = tokio::select! {
                 biased;
                 event = listening.next() => match event {
                     Some(event) => {
-                        // Who pressed a key waits for nothing.
-                        next_frame = now;
-                        dirty = true;
-                        heard(event).map_or_else(Vec::new, |msg| update(&mut self.state, msg))
+                        let msg = heard(event);
+                        if msg.is_some() {
+                            frames.pressed(now);
+                        }
+                        msg.map_or_else(Vec::new, |msg| update(&mut self.state, msg))
                     }
                     // The terminal is gone.
                     None => return Ok(self.state),
                 },
                 Some(msg) = self.heard.recv() => {
-                    dirty |= is_news(&msg);
+                    let mut is_new = is_news(&msg);
                     let mut effects = update(&mut self.state, msg);
                     while let Ok(msg) = self.heard.try_recv() {
-                        dirty |= is_news(&msg);
+                        is_new |= is_news(&msg);
                         effects.extend(update(&mut self.state, msg));
+                    }
+                    if is_new {
+                        frames.news(now);
                     }
                     effects
                 },
                 () = clock.sleep(next_tick.saturating_sub(now)) => {
                     next_tick = clock.elapsed() + TICK;
-                    dirty = true;
+                    frames.news(now);
                     update(&mut self.state, Msg::Tick(clock.now()))
                 },
-                () = clock.sleep(until_frame) => vec![],
+                () = clock.sleep(frames.until_next(now)) => vec![],
             };
             for effect in effects {
                 match effect {
@@ -138,6 +143,41 @@ impl Loop {
                 }
             }
         }
+    }
+}
+
+/// When a frame is drawn; times are those that a clock says have passed.
+struct Frames {
+    due: Option<Duration>,
+    drawn: Duration,
+    pressed: Duration,
+}
+
+impl Frames {
+    const fn new(now: Duration) -> Self {
+        Self { due: Some(now), drawn: now, pressed: now }
+    }
+
+    fn until_next(&self, now: Duration) -> Duration {
+        self.due.map_or(Duration::from_hours(1), |due| due.saturating_sub(now))
+    }
+
+    const fn drawn(&mut self, now: Duration) {
+        self.due = None;
+        self.drawn = now;
+    }
+
+    /// A key was pressed, or the like.
+    const fn pressed(&mut self, now: Duration) {
+        self.due = Some(now);
+        self.pressed = now;
+    }
+
+    /// There is something new to see.
+    fn news(&mut self, now: Duration) {
+        let awaited = now < self.pressed + AWAITED;
+        let due = if awaited { now } else { now + GATHER }.max(self.drawn + FRAME);
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
 }
 
@@ -165,5 +205,34 @@ fn heard(event: Event) -> Option<Msg> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn a_key_is_answered_at_once_and_what_nobody_waits_for_is_gathered() {
+        let mut frames = Frames::new(ms(0));
+        assert_eq!(frames.until_next(ms(0)), ms(0));
+        frames.drawn(ms(1));
+        assert!(frames.until_next(ms(1)) > Duration::from_mins(1));
+        // Somebody who has just begun waits for what there is.
+        frames.news(ms(5));
+        assert_eq!(frames.until_next(ms(5)), ms(29));
+        frames.drawn(ms(34));
+        frames.news(ms(10_000));
+        frames.news(ms(10_040));
+        assert_eq!(frames.until_next(ms(10_040)), ms(60));
+        frames.pressed(ms(10_050));
+        assert_eq!(frames.until_next(ms(10_050)), ms(0));
+        frames.drawn(ms(10_051));
+        frames.news(ms(11_000));
+        assert_eq!(frames.until_next(ms(11_000)), ms(0));
     }
 }

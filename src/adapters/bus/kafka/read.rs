@@ -17,6 +17,8 @@ use crate::ports::bus::{BusError, Position, Record};
 
 /// Readers kept for the next who reads.
 const READERS_MAX: usize = 4;
+/// KiB that a reader fetches ahead; one that is put aside keeps them.
+const AHEAD_KIB: usize = 2 * 1024;
 
 /// A consumer that is nobody's now, and the record it would read next.
 pub(super) struct Reader {
@@ -75,7 +77,8 @@ pub(super) fn reader_config(shared: &Shared) -> ClientConfig {
         .set("enable.partition.eof", "true")
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "100")
-        .set("fetch.queue.backoff.ms", "10");
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.max.messages.kbytes", AHEAD_KIB.to_string());
     config
 }
 
