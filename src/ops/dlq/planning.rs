@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::index::{Cursor, Indexed};
+use super::ledger::Step;
 use super::replay::{Order, ReplayReport, ReplayRequest};
 use super::routing::{Route, Targets};
 use super::running::Replayer;
@@ -117,8 +118,14 @@ impl Replayer<'_> {
                 letters.iter().for_each(|letter| count(letter, request, targets, report));
                 continue;
             }
-            let told = ("reopened", request.actor.as_str(), "nothing was heard of it");
-            self.ledger.mark(&self.index, &letters, EntryState::Open, told).await?;
+            let step = Step {
+                action: "reopened",
+                state: Some(EntryState::Open),
+                actor: &request.actor,
+                why: Some("nothing was heard of it"),
+                ..Step::default()
+            };
+            self.ledger.mark(&self.index, &letters, &step).await?;
         }
     }
 

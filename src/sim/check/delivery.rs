@@ -166,8 +166,7 @@ pub(super) fn log_equals_outbox(evidence: &Evidence) -> Findings {
                 },
             ),
             None if evidence.covers(event.timestamp) => {
-                // A person may repair what died, under an id of its own.
-                let repair = record.repair_of.as_ref().is_some_and(|of| letters.contains(of));
+                let repair = record.repairs_any_of(&letters);
                 found.expect(repair || evidence.is_foreign(event), subject, || {
                     format!(
                         "{} {} is in the log, but no outbox ever held it",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::evidence::{Evidence, Id, LogRecord, Order, show};
+use super::evidence::{Evidence, Id, Order, show};
 use super::{Findings, facts};
 use crate::sim::lab::history::{Bought, Ending, Entry, Operation};
 
@@ -155,18 +155,27 @@ pub(super) fn legal_history(evidence: &Evidence) -> Findings {
     found
 }
 
-/// The distinct events of one order, by topic: id, cause.
-type Told<'a> = BTreeMap<&'a str, BTreeMap<Id, Option<Id>>>;
+/// The distinct events of one order, by topic and id.
+type Told<'a> = BTreeMap<&'a str, BTreeMap<Id, Telling>>;
+
+struct Telling {
+    cause: Option<Id>,
+    /// Whether a person repaired a dead letter with it: it stands for an event that was told before.
+    repair: bool,
+}
 
 pub(super) fn causal_saga(evidence: &Evidence) -> Findings {
     let mut found = Findings::default();
     let mut told: BTreeMap<&str, Told<'_>> = BTreeMap::new();
     let mut known: BTreeSet<Id> = BTreeSet::new();
-    for LogRecord { topic, event, .. } in &evidence.log {
-        let Some(event) = event else { continue };
+    let letters = evidence.letters();
+    for record in &evidence.log {
+        let Some(event) = &record.event else { continue };
         known.insert(event.id);
         if let Some(order) = &event.order {
-            told.entry(order).or_default().entry(topic).or_default().insert(event.id, event.cause);
+            let telling = Telling { cause: event.cause, repair: record.repairs_any_of(&letters) };
+            let of_topic = told.entry(order).or_default().entry(&record.topic).or_default();
+            of_topic.insert(event.id, telling);
         }
     }
     for (id, order) in &evidence.orders {
@@ -207,15 +216,18 @@ struct Saga<'a> {
 }
 
 impl Saga<'_> {
+    /// Events of `topic`; repairs count where what they repair cannot be read.
     fn count(&self, topic: &str) -> usize {
-        self.told.get(topic).map_or(0, BTreeMap::len)
+        let Some(events) = self.told.get(topic) else { return 0 };
+        let repairs = events.values().filter(|telling| telling.repair).count();
+        (events.len() - repairs).max(repairs.min(1))
     }
 
     /// Whether every event of `topic` was caused by one of `causes`.
     fn follows(&self, topic: &str, causes: &[&str]) -> bool {
-        let caused = |cause: &Option<Id>| {
+        let caused = |telling: &Telling| {
             let by = |from: &&str| {
-                cause.is_some_and(|cause| {
+                telling.cause.is_some_and(|cause| {
                     self.told.get(*from).is_some_and(|e| e.contains_key(&cause))
                 })
             };

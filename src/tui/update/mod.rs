@@ -143,11 +143,8 @@ fn taken(state: &mut State, loaded: Loaded) -> Vec<Effect> {
             state.popups.push(admin::deleting(&removal));
         }
         Loaded::Edited(report) => {
-            state.say(format!(
-                "{} is resolved; its copy is at {}",
-                report.id,
-                report.at.unwrap_or_default()
-            ));
+            let at = report.at.unwrap_or_default();
+            state.say(format!("sent to {at} in place of {}", report.id));
             state.close_page();
             return wanted(state);
         }

@@ -1,7 +1,7 @@
 //! An event that is broken on its way: found, understood, repaired, and its order served after all.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use ecom::app::Ports;
 use ecom::ops::blob::Blob;
@@ -9,9 +9,11 @@ use ecom::ops::dlq::editing::EditRequest;
 use ecom::ops::dlq::{DlqFilter, EntryState, GroupBy};
 use ecom::ops::local::LocalOps;
 use ecom::ops::{DlqOps, OpsError};
+use ecom::ports::bus::NewRecord;
 use ecom::sim::check::Invariant;
 
 use super::replay::ops;
+use super::{broken as refused, failing_store};
 use crate::harness::faults::FailingBus;
 use crate::harness::{Tester, settings, shop, shop_with};
 
@@ -38,6 +40,11 @@ async fn broken(ops: &LocalOps) -> (String, String) {
     assert_eq!(letters.len(), 1, "{letters:?}");
     let detail = ops.dead_letter(&letters[0].id).await.unwrap();
     (letters[0].id.clone(), detail.payload.unwrap().shown())
+}
+
+async fn states(ops: &LocalOps) -> Vec<EntryState> {
+    let letters = ops.dead_letters(&DlqFilter::default()).await.unwrap();
+    letters.iter().map(|letter| letter.state).collect()
 }
 
 #[track_caller]
@@ -70,10 +77,11 @@ fn a_payment_that_nobody_understood_is_repaired_and_its_order_is_served() {
         assert_eq!(t.status(&order).await, "PENDING", "a check sends nothing");
 
         let report = ops.edit(&sound).await.unwrap();
+        assert_eq!(states(&ops).await, [EntryState::Replaying], "nobody has handled it yet");
         t.settle().await;
         assert_eq!(t.status(&order).await, "FULFILLED");
         let detail = ops.dead_letter(&id).await.unwrap();
-        assert_eq!(detail.letter.state, EntryState::Resolved);
+        assert_eq!(detail.letter.state, EntryState::Resolved, "its group has handled the repair");
         assert_eq!((&*detail.audit[0].actor, &*detail.audit[0].action), ("ann", "edited"));
         let sent = t.records("payment.processed").await.pop().unwrap();
         assert_eq!(sent.at.to_string(), report.at.unwrap());
@@ -82,6 +90,76 @@ fn a_payment_that_nobody_understood_is_repaired_and_its_order_is_served() {
         assert_eq!(sent.header("ecom-replay-group"), Some("order-service-group"));
         invalid(ops.edit(&sound).await, "done with");
         all_but_the_broken_event_is_well(&t).await;
+    });
+}
+
+#[test]
+fn an_event_that_is_repaired_beside_its_original_is_told_once() {
+    let times = Arc::new(AtomicI64::new(5));
+    let wrap = failing_store(refused(), "insert into payments", &times);
+    let wrap = |ports: Ports, _: &_| wrap(ports);
+    shop_with(&settings(&[]), 1, wrap, |t| async move {
+        t.product("P", "5.00", 10).await;
+        let order = t.buy("ann", "P").await;
+        t.pass(5).await;
+        times.store(0, Ordering::SeqCst); // what was wrong is repaired
+        let ops = ops(&t);
+        let (id, value) = broken(&ops).await;
+        let report = ops.edit(&edit(&id, &format!("{value} "))).await.unwrap();
+        t.settle().await;
+        assert_eq!(t.status(&order).await, "FULFILLED");
+        let told = t.records("order.created").await;
+        assert_eq!(told.len(), 2);
+        assert_eq!(told[1].header("event_id"), report.event_id.as_deref());
+        t.all_is_well().await;
+
+        // What nobody repaired is no repair, whatever it says of itself.
+        let copy = |mark: &str| {
+            let other = "0196f8a0-0000-7000-8000-00000000beef";
+            let text = String::from_utf8(told[1].value.as_deref().unwrap().to_vec()).unwrap();
+            let text = text.replace(report.event_id.as_deref().unwrap(), other);
+            NewRecord {
+                topic: "order.created".into(),
+                partition: None,
+                key: told[1].key.clone(),
+                headers: vec![("ecom-edit-of".into(), mark.to_owned().into())],
+                value: Some(text.into()),
+            }
+        };
+        t.embedded.ports.bus.publish(vec![copy("dlq.events/0/999")]).await.unwrap();
+        t.settle().await;
+        let verdict = t.verdict().await;
+        let failed: Vec<Invariant> = verdict.failed().map(|check| check.id).collect();
+        assert_eq!(failed, [Invariant::S13, Invariant::S16], "{verdict:?}");
+    });
+}
+
+#[test]
+fn a_repair_that_fails_is_a_letter_of_its_own_and_can_be_repaired() {
+    let times = Arc::new(AtomicI64::new(5));
+    let wrap = failing_store(refused(), "insert into payments", &times);
+    let wrap = |ports: Ports, _: &_| wrap(ports);
+    shop_with(&settings(&[]), 1, wrap, |t| async move {
+        t.product("P", "5.00", 10).await;
+        let order = t.buy("ann", "P").await;
+        t.pass(5).await;
+        times.store(5, Ordering::SeqCst);
+        let ops = ops(&t);
+        let (id, value) = broken(&ops).await;
+        ops.edit(&edit(&id, &format!("{value} "))).await.unwrap();
+        t.pass(5).await;
+        assert_eq!(states(&ops).await, [EntryState::Refailed, EntryState::Open]);
+        assert_eq!(t.status(&order).await, "PENDING");
+
+        let open = DlqFilter { state: Some("open".into()), ..DlqFilter::default() };
+        let next = ops.dead_letters(&open).await.unwrap().remove(0);
+        let detail = ops.dead_letter(&next.id).await.unwrap();
+        let again = detail.payload.unwrap().shown();
+        ops.edit(&edit(&next.id, &format!("{again} "))).await.unwrap();
+        t.settle().await;
+        assert_eq!(t.status(&order).await, "FULFILLED");
+        assert_eq!(states(&ops).await, [EntryState::Refailed, EntryState::Resolved]);
+        t.all_is_well().await;
     });
 }
 
@@ -122,7 +200,7 @@ async fn all_but_the_broken_event_is_well(t: &Tester) {
 async fn forget(t: &Tester, ops: &LocalOps, id: &str) {
     ops.discard(&[id.to_owned()], "test", "").await.unwrap();
     let state = t.rows("select state from dlq_entries", vec![]).await;
-    assert_eq!(state[0].text(0), Ok("resolved"), "what is resolved is not discarded");
+    assert_eq!(state[0].text(0), Ok("replaying"), "what was sent is not discarded");
     let mut batch = ecom::ports::store::Batch::default();
     batch.any("delete from dlq_entries", vec![]);
     t.embedded.ports.store.write(batch).await.unwrap();
