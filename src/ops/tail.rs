@@ -75,6 +75,9 @@ pub struct TailQuery {
     /// Only records with such headers, all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderGlob>,
+    /// Of what one answer comes to, only so many records, the newest; without, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<u32>,
 }
 
 impl TailQuery {
@@ -99,6 +102,9 @@ pub struct TailPage {
     pub next: TailQuery,
     /// Records that were looked at.
     pub scanned: u64,
+    /// Records that were wanted and left out: there were newer ones.
+    #[serde(default)]
+    pub skipped: u64,
     /// Whether nothing is left: up to where it ends, or to the ends of the topic as they are now.
     pub end: bool,
 }
@@ -331,15 +337,25 @@ impl Tail {
             lane.done = lane.next >= lane.until;
         }
         let query = self.query.clone();
-        let mut page = TailPage { records: vec![], next: query, scanned: 0, end: false };
-        let mut bytes = 0;
-        while page.records.len() < BATCH.0 && bytes < BATCH.1 && page.scanned < LOOK.0 {
+        let newest = query.newest.map_or(BATCH.0, |newest| BATCH.0.min(newest as usize));
+        let skips = query.newest.is_some();
+        let mut page =
+            TailPage { records: vec![], next: query, scanned: 0, skipped: 0, end: false };
+        let (mut given, mut bytes) = (VecDeque::<Arc<Record>>::new(), 0);
+        while page.scanned < LOOK.0 {
+            let is_full = given.len() >= newest || bytes >= BATCH.1;
             match self.turn() {
+                Turn::Give(_) if is_full && !skips => break,
                 Turn::Give(n) => {
+                    if is_full && let Some(oldest) = given.pop_front() {
+                        bytes -= bytes_of(&oldest);
+                        page.skipped += 1;
+                    }
                     let Some(record) = self.lanes[n].ahead.pop_front() else { break };
                     bytes += bytes_of(&record);
-                    page.records.push(RecordView::from(record.as_ref()));
+                    given.push_back(record);
                 }
+                Turn::Look(_) if is_full && !skips => break,
                 Turn::Look(n) => {
                     if clock.elapsed() >= give_up {
                         break;
@@ -354,6 +370,7 @@ impl Tail {
                 }
             }
         }
+        page.records = given.iter().map(|record| RecordView::from(record.as_ref())).collect();
         self.query.next = self.lanes.iter().map(|lane| (lane.partition, lane.at())).collect();
         page.next.next.clone_from(&self.query.next);
         Ok(page)

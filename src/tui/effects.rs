@@ -7,6 +7,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::msg::{Effect, Follow, Load, Loaded, Msg, Run, Tailed};
 use super::state::popup::PLACES;
+use crate::domain::Timestamp;
 use crate::ops::admin::topics::{TopicRemoval, TopicRemovalRequest};
 use crate::ops::dlq::DlqFilter;
 use crate::ops::groups::{LagQuery, ResetRequest, ResetView};
@@ -24,10 +25,10 @@ const WATCH: Duration = Duration::from_secs(5);
 const TAIL_EVERY: Duration = Duration::from_millis(200);
 /// Pause between two looks at a job.
 const JOB_EVERY: Duration = Duration::from_millis(250);
-/// Records of one look after which some are left out.
-const TOO_MANY: usize = 300;
-/// Records that are shown of those.
-const NEWEST: u64 = 60;
+/// Records that are shown of one look, the newest.
+const NEWEST: u64 = 100;
+/// Who is shown what is older than this cannot follow any more.
+const LATE: Duration = Duration::from_secs(5);
 /// Records with which following begins.
 const BEGIN: u64 = 100;
 /// Orders that are shown, the newest.
@@ -165,7 +166,9 @@ impl Doer {
                 let query = LagQuery { group: None, watch_ms: watch.as_millis() as u64 };
                 Loaded::Lag(self.ops()?.lag(&query).await?)
             }
-            Load::Tail(follow) => Loaded::Tail(followed(self.ops()?, follow).await?),
+            Load::Tail(follow) => {
+                Loaded::Tail(followed(self.ops()?, follow, self.clock.now()).await?)
+            }
             Load::Summary(by) => {
                 Loaded::Summary(*by, self.ops()?.dlq_summary(&DlqFilter::default(), *by).await?)
             }
@@ -206,7 +209,7 @@ pub(super) const fn pause(effect: &Effect) -> Duration {
     }
 }
 
-async fn followed(ops: &dyn Ops, follow: &Follow) -> Result<Tailed, OpsError> {
+async fn followed(ops: &dyn Ops, follow: &Follow, now: Timestamp) -> Result<Tailed, OpsError> {
     let last = |topic: &str, count| TailFrom {
         topic: topic.to_owned(),
         partition: None,
@@ -222,10 +225,11 @@ async fn followed(ops: &dyn Ops, follow: &Follow) -> Result<Tailed, OpsError> {
             (ahead, skipped)
         }
     };
-    let page = ops.tail(&query).await?;
-    let much = page.records.len() >= TOO_MANY || skipped > 0;
-    let next = if much { Follow::Skip(page.next) } else { Follow::On(page.next) };
-    Ok(Tailed { records: page.records, skipped, next })
+    let page = ops.tail(&TailQuery { newest: Some(NEWEST as u32), ..query }).await?;
+    let shown = page.records.last().map(|record| record.timestamp);
+    let late = !page.end && shown.is_some_and(|shown| shown < now - LATE);
+    let next = if late { Follow::Skip(page.next) } else { Follow::On(page.next) };
+    Ok(Tailed { records: page.records, skipped: skipped + page.skipped, next })
 }
 
 /// The further of both in each partition.

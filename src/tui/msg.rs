@@ -109,7 +109,7 @@ pub enum Follow {
     Begin(String),
     /// Here.
     On(TailQuery),
-    /// Too much comes to show all: with the last records there are then; what lies between is counted.
+    /// More comes than can be followed: with the last records there are then; what lies between is counted.
     Skip(TailQuery),
 }
 

@@ -138,3 +138,25 @@ fn at_the_end_it_looks_again() {
         assert_eq!(seen, (0..3).map(|n| (format!("new-{n}"), 1)).collect());
     });
 }
+
+#[test]
+fn who_wants_only_the_newest_is_told_how_many_were_left_out() {
+    shop(&[], |t| async move {
+        filled(&t).await;
+        let raw = Raw::gateway(&t);
+        let mut query = start(&raw, &json!("beginning")).await;
+        query["newest"] = 7.into();
+        let page = post(&raw, "/admin/v1/tail/next", &query).await;
+        let keys = page["records"].as_array().unwrap().iter();
+        let keys: Vec<&str> = keys.map(|r| r["key"]["text"].as_str().unwrap()).collect();
+        assert_eq!(keys.len(), 7);
+        assert!(keys.iter().all(|key| key.starts_with("89")), "of the last thousand: {keys:?}");
+        let counted = (&page["skipped"], &page["scanned"], &page["end"]);
+        assert_eq!(counted, (&json!(RECORDS - 7), &json!(RECORDS), &json!(true)));
+        let page = post(&raw, "/admin/v1/tail/next", &page["next"]).await;
+        assert_eq!((&page["records"], &page["skipped"]), (&json!([]), &json!(0)));
+        query["filter"] = "value.n < 3".into();
+        let page = post(&raw, "/admin/v1/tail/next", &query).await;
+        assert_eq!((page["records"].as_array().unwrap().len(), &page["skipped"]), (3, &json!(0)));
+    });
+}

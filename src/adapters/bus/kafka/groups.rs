@@ -18,6 +18,9 @@ use crate::ports::bus::{BusError, GroupOffset, Position};
 
 type Place = (String, u32);
 
+/// Groups for which a client is kept: each has a thread for every broker.
+const CLIENTS_MAX: usize = 16;
+
 /// All groups with our prefix, as far as they have read topics with our prefix.
 pub(super) async fn list(shared: &Arc<Shared>) -> Result<Vec<GroupOffset>, BusError> {
     shared.refresh().await?;
@@ -31,6 +34,8 @@ pub(super) async fn list(shared: &Arc<Shared>) -> Result<Vec<GroupOffset>, BusEr
         let all = known.iter().flat_map(|(name, count)| (0..*count).map(move |p| (&**name, p)));
         let all: Vec<(&str, u32)> = all.collect();
         let mut rows = vec![];
+        let there: BTreeSet<&str> = groups.groups().iter().map(GroupInfo::name).collect();
+        shared.forget_groups(|group| !there.contains(&*shared.outer(group)));
         for group in groups.groups() {
             if let Some(name) = shared.inner(group.name()) {
                 rows.extend(rows_of(&shared, name, group, &all)?);
@@ -174,6 +179,15 @@ fn assigned(shared: &Shared, mut bytes: &[u8]) -> BTreeSet<Place> {
 }
 
 impl Shared {
+    /// Lets the clients of these groups go.
+    fn forget_groups(&self, gone: impl Fn(&str) -> bool) {
+        let mut clients = self.group_clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let left: Vec<_> = clients.extract_if(.., |group, _| gone(group)).collect();
+        drop(clients);
+        // To end one takes its time.
+        drop(left);
+    }
+
     /// A client that speaks for a group without joining it.
     fn group_client(&self, group: &str) -> Result<Arc<BaseConsumer<Watched>>, BusError> {
         let mut clients = self.group_clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,8 +198,8 @@ impl Shared {
         config.set("group.id", self.outer(group)).set("enable.auto.commit", "false");
         let client: Arc<BaseConsumer<Watched>> =
             Arc::new(client::create(&config, Watched::default())?);
-        // A shop has a few groups and asks again and again; a cluster may have thousands, looked at once.
-        if self.options.instance.is_some() {
+        // Whoever asks again and again finds most of them there; a cluster may have thousands of groups.
+        if clients.len() < CLIENTS_MAX {
             clients.insert(group.to_owned(), Arc::clone(&client));
         }
         Ok(client)

@@ -19,6 +19,8 @@ use crate::ports::bus::{BusError, Position, Record};
 const READERS_MAX: usize = 4;
 /// KiB that a reader fetches ahead; one that is put aside keeps them.
 const AHEAD_KIB: usize = 2 * 1024;
+/// Records that a reader fetches ahead.
+pub(super) const READER_AHEAD: usize = 2_000;
 
 /// A consumer that is nobody's now, and the record it would read next.
 pub(super) struct Reader {
@@ -78,7 +80,8 @@ pub(super) fn reader_config(shared: &Shared) -> ClientConfig {
         .set("auto.offset.reset", "earliest")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.queue.backoff.ms", "10")
-        .set("queued.max.messages.kbytes", AHEAD_KIB.to_string());
+        .set("queued.max.messages.kbytes", AHEAD_KIB.to_string())
+        .set("queued.min.messages", READER_AHEAD.to_string());
     config
 }
 

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::client::{self, Watched};
 use super::errors::bus_error;
-use super::read::{copied, reader_config};
+use super::read::{READER_AHEAD, copied, reader_config};
 use super::{Shared, aside, blocking, outcome};
 use crate::domain::Timestamp;
 use crate::ports::admin::{Glimpse, Look, Looked, TopicScan};
@@ -27,6 +27,8 @@ use crate::ports::bus::BusError;
 const AHEAD_KIB: usize = 16 << 10;
 /// The least that a partition gets: a largest fetch.
 const AHEAD_KIB_MIN: usize = 1 << 10;
+/// Records fetched ahead: of small ones, what librdkafka notes of each is larger than they are.
+const AHEAD: usize = 40_000;
 
 /// Begins to read.
 pub(super) async fn scan(
@@ -93,6 +95,8 @@ impl Reading {
         let ahead = (AHEAD_KIB / from.len().max(1)).max(AHEAD_KIB_MIN);
         let mut config = reader_config(&shared);
         config.set("queued.max.messages.kbytes", ahead.to_string());
+        let records = (AHEAD / from.len().max(1)).max(READER_AHEAD);
+        config.set("queued.min.messages", records.to_string());
         let consumer: BaseConsumer<Watched> = client::create(&config, Watched::default())?;
         let (consumer, outer) = (Arc::new(consumer), shared.outer(topic));
         let mut list = TopicPartitionList::with_capacity(from.len());
