@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::OpsError;
 use super::filter::{Filter, Glob};
 use super::pages::bytes_of;
-use super::topics::{RecordView, TailStart};
+use super::topics::{RecordView, TailStart, partitions};
 use crate::domain::Timestamp;
 use crate::ports::Clock;
 use crate::ports::admin::{BusAdmin, Choice, Glimpse, Look, TopicScan};
@@ -116,8 +116,7 @@ pub(super) async fn start(
     now: Timestamp,
 ) -> Result<TailQuery, OpsError> {
     let TailFrom { topic, partition, start } = from;
-    let known = bus.topics().await?.into_iter().find(|known| known.name == *topic);
-    let mut known = known.ok_or_else(|| unknown(topic))?.partitions;
+    let mut known = partitions(bus, topic).await?;
     if let Some(wanted) = partition {
         let count = known.len();
         known.retain(|p| p.partition == *wanted);
@@ -128,10 +127,6 @@ pub(super) async fn start(
     }
     let next = places(bus, topic, &known, start, now).await?;
     Ok(TailQuery { topic: topic.clone(), next, ..TailQuery::default() })
-}
-
-pub(super) fn unknown(topic: &str) -> OpsError {
-    OpsError::NotFound(format!("there is no topic {topic}; see `ecom topics list`"))
 }
 
 /// The offsets of a place, by partition.

@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 use super::OpsError;
 use super::blob::Blob;
 use crate::domain::Timestamp;
-use crate::ports::bus::{EventBus, NewRecord, Record};
+use crate::domain::spelling::did_you_mean;
+use crate::ports::bus::{BusError, EventBus, NewRecord, PartitionInfo, Record};
 
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -162,8 +163,37 @@ pub(super) async fn list(bus: &dyn EventBus) -> Result<Vec<TopicView>, OpsError>
     Ok(bus.topics().await?.into_iter().map(view).collect())
 }
 
+/// What is said of a topic that is not there, where `names` are.
+pub(super) fn unknown<'a>(topic: &str, names: impl IntoIterator<Item = &'a str>) -> OpsError {
+    let near = match did_you_mean(topic, names) {
+        none if none.is_empty() => "; see `ecom topics list`".to_owned(),
+        near => near,
+    };
+    OpsError::NotFound(format!("there is no topic {topic}{near}"))
+}
+
+/// The partitions of a topic.
+pub(super) async fn partitions(
+    bus: &dyn EventBus,
+    topic: &str,
+) -> Result<Vec<PartitionInfo>, OpsError> {
+    let mut topics = bus.topics().await?;
+    match topics.iter().position(|known| known.name == topic) {
+        Some(at) => Ok(topics.swap_remove(at).partitions),
+        None => Err(unknown(topic, topics.iter().map(|known| known.name.as_str()))),
+    }
+}
+
 pub(super) async fn produce(bus: &dyn EventBus, record: NewRecordView) -> Result<String, OpsError> {
-    let at = bus.publish(vec![record.record()?]).await?;
+    let record = record.record()?;
+    let topic = record.topic.clone();
+    let at = match bus.publish(vec![record]).await {
+        Err(BusError::Unknown(what)) => {
+            partitions(bus, &topic).await?;
+            return Err(BusError::Unknown(what).into());
+        }
+        done => done?,
+    };
     let at = at.first().ok_or_else(|| OpsError::Failed("the log did not say where".into()))?;
     Ok(at.to_string())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::{FilterArgs, tagged};
+use super::{FilterArgs, letters, tagged};
 use crate::cli::exit::WithExit;
 use crate::cli::output;
 use crate::cli::protect::{self, YesArg};
@@ -75,7 +75,7 @@ pub(super) async fn export(reach: &Reach, args: &ExportArgs) -> anyhow::Result<E
         }
     }
     out.flush()?;
-    output::say(format!("{count} dead letters exported"));
+    output::say(format!("{} exported", letters(count)));
     Ok(Exit::Ok)
 }
 
@@ -107,14 +107,14 @@ pub(super) async fn import(reach: &Reach, args: &ImportArgs) -> anyhow::Result<E
             value: record.value,
         });
     }
-    let count = records.len();
-    protect::mild(reach.protected, &format!("append {count} dead letters"), &args.yes)?;
+    let count = records.len() as u64;
+    protect::mild(reach.protected, &format!("append {}", letters(count)), &args.yes)?;
     for (n, record) in records.into_iter().enumerate() {
         reach.ops.produce(record).await.map_err(|e| {
-            output::say(format!("{n} of {count} dead letters were imported before it failed"));
+            output::say(format!("{n} of {} were imported before it failed", letters(count)));
             failed(e)
         })?;
     }
-    output::say(format!("{count} dead letters imported"));
+    output::say(format!("{} imported", letters(count)));
     Ok(Exit::Ok)
 }

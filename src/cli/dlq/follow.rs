@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::list::{line, one_line};
-use super::{FilterArgs, tagged};
+use super::{FilterArgs, letters, tagged};
 use crate::app::SystemClock;
 use crate::app::config::Period;
 use crate::cli::output::{self, Format};
@@ -105,7 +105,7 @@ pub(super) async fn watch(reach: &Reach, args: &WatchArgs) -> anyhow::Result<Exi
             }
             before = Some(open);
             if args.max_depth.is_some_and(|max| depth > max) {
-                output::say(format!("{depth} dead letters are open; see `ecom dlq summary`"));
+                output::say(format!("open: {}; see `ecom dlq summary`", letters(depth)));
                 return anyhow::Ok(Exit::CheckFailed);
             }
             if args.once {

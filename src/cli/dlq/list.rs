@@ -6,7 +6,7 @@ use std::fmt::Write;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::{FilterArgs, Pages, tagged};
+use super::{FilterArgs, Pages, letters, tagged};
 use crate::app::zone::local;
 use crate::cli::output::{self, Format};
 use crate::cli::reach::{Reach, failed};
@@ -193,7 +193,7 @@ pub(super) async fn summary(reach: &Reach, args: &SummaryArgs) -> anyhow::Result
         ]);
     }
     output::out(&output::table(&rows))?;
-    output::say(format!("{total} dead letters; see `ecom dlq list`"));
+    output::say(format!("{}; see `ecom dlq list`", letters(total)));
     Ok(Exit::Ok)
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{actor, ids};
+use super::{actor, ids, letters};
 use crate::cli::output::{self, Format};
 use crate::cli::protect::{self, YesArg};
 use crate::cli::reach::{Reach, failed};
@@ -42,7 +42,11 @@ pub(in crate::cli) struct RestoreArgs {
 
 pub(super) async fn discard(reach: &Reach, args: &DiscardArgs) -> anyhow::Result<Exit> {
     let ids = ids(&args.ids)?;
-    protect::moderate(reach.protected, &format!("discard {}", letters(ids.len())), &args.yes)?;
+    protect::moderate(
+        reach.protected,
+        &format!("discard {}", letters(ids.len() as u64)),
+        &args.yes,
+    )?;
     let done = reach.ops.discard(&ids, &actor(), &args.reason).await.map_err(failed)?;
     let text = format!("{done} of {} discarded; `ecom dlq restore` takes it back", ids.len());
     told(args.output, "discarded", (ids.len(), done), text)
@@ -50,14 +54,14 @@ pub(super) async fn discard(reach: &Reach, args: &DiscardArgs) -> anyhow::Result
 
 pub(super) async fn restore(reach: &Reach, args: &RestoreArgs) -> anyhow::Result<Exit> {
     let ids = ids(&args.ids)?;
-    protect::mild(reach.protected, &format!("open {} again", letters(ids.len())), &args.yes)?;
+    protect::mild(
+        reach.protected,
+        &format!("open {} again", letters(ids.len() as u64)),
+        &args.yes,
+    )?;
     let done = reach.ops.restore(&ids, &actor()).await.map_err(failed)?;
     let text = format!("{done} of {} are open again", ids.len());
     told(args.output, "open", (ids.len(), done), text)
-}
-
-fn letters(count: usize) -> String {
-    if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") }
 }
 
 fn told(

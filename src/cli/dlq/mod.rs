@@ -221,3 +221,8 @@ pub(super) fn actor() -> String {
     let name = std::env::vars_os().find(|(name, _)| name == "USER").map(|(_, value)| value);
     name.and_then(|name| name.into_string().ok()).unwrap_or_else(|| "unknown".into())
 }
+
+/// So many dead letters, in words.
+fn letters(count: u64) -> String {
+    if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::{FilterArgs, actor, ids, tagged};
+use super::{FilterArgs, actor, ids, letters, tagged};
 use crate::app::SystemClock;
 use crate::app::config::Period;
 use crate::cli::output::{self, Format};
@@ -122,7 +122,7 @@ async fn agreed(reach: &Reach, request: &ReplayRequest, yes: &YesArg) -> anyhow:
         return Ok(());
     }
     report.warnings.iter().for_each(output::say);
-    let what = format!("send {} dead letters back to {}", report.selected, all(&report.by_topic));
+    let what = format!("send {} back to {}", letters(report.selected), all(&report.by_topic));
     protect::moderate(reach.protected, &what, yes)
 }
 
@@ -175,7 +175,7 @@ pub(super) fn told(report: &ReplayReport, dry_run: bool, running: bool) -> std::
         return Ok(());
     }
     report.warnings.iter().for_each(output::say);
-    output::line(format!("{} dead letters: {}", report.selected, all(&report.by_error)))?;
+    output::line(format!("{}: {}", letters(report.selected), all(&report.by_error)))?;
     output::line(format!("back to {}", all(&report.by_topic)))?;
     if dry_run {
         for (place, count) in &report.by_partition {

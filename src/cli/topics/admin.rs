@@ -134,6 +134,7 @@ pub(super) async fn create(reach: &Reach, args: &CreateArgs) -> anyhow::Result<E
     protect::mild(reach.protected, &format!("create the topic {}", args.topic), &args.yes)?;
     let mut topic = reach.ops.create_topic(&request).await.map_err(failed)?;
     topic.config.retain(|entry| entry.origin != ConfigOrigin::Default);
+    output::say(format!("{} is created", topic.name));
     print(&topic, args.output)
 }
 

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use crate::domain::Timestamp;
 use crate::events::Topic;
 use crate::ops::OpsError;
-use crate::ops::tail::{places, unknown};
+use crate::ops::tail::places;
 use crate::ops::topics::TailStart;
+use crate::ops::topics::{partitions, unknown};
 use crate::ports::admin::{
     self, BusAdmin, ConfigEntry, ConfigOrigin, Copies, NewTopic, PartitionDetail, RETENTION_MS,
 };
@@ -252,11 +253,6 @@ pub(in crate::ops) async fn plan_delete(
     plan(bus, topic, &partitions, &to).await
 }
 
-async fn partitions(bus: &dyn EventBus, topic: &str) -> Result<Vec<PartitionInfo>, OpsError> {
-    let found = bus.topics().await?.into_iter().find(|known| known.name == *topic);
-    Ok(found.ok_or_else(|| unknown(topic))?.partitions)
-}
-
 async fn plan(
     bus: &dyn EventBus,
     topic: &str,
@@ -312,7 +308,7 @@ pub(in crate::ops) async fn delete(
 
 fn no_topic(e: BusError, topic: &str) -> OpsError {
     match e {
-        BusError::Unknown(_) => unknown(topic),
+        BusError::Unknown(_) => unknown(topic, []),
         e => e.into(),
     }
 }

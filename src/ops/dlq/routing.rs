@@ -8,6 +8,7 @@ use super::index::Indexed;
 use super::replay::{ReplayReport, ReplayRequest};
 use crate::ops::OpsError;
 use crate::ops::blob::Blob;
+use crate::ops::topics::unknown;
 use crate::ports::bus::{EventBus, partition_of};
 
 /// To which partition of its topic a letter goes.
@@ -106,8 +107,7 @@ impl<'a> Targets<'a> {
             let partitions = found.map(|found| found.partitions.len() as u32);
             match (partitions, request.partition) {
                 (None, _) if request.to.as_deref() == Some(*topic) => {
-                    let text = format!("there is no topic {topic}; see `ecom topics list`");
-                    return Err(OpsError::NotFound(text));
+                    return Err(unknown(topic, []));
                 }
                 (Some(count), Route::Fixed(partition)) if partition >= count => {
                     return Err(OpsError::Invalid(format!(

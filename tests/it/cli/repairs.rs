@@ -143,7 +143,7 @@ fn too_many_open_letters_are_an_alarm() {
     let alarm = run(&["dlq", "watch", "--max-depth", "1", "--data", &path]);
     assert_eq!(alarm.code(), 6, "{}", alarm.err());
     assert!(alarm.out().contains("2 open  2 × decode.malformed"), "{}", alarm.out());
-    assert!(alarm.err().contains("2 dead letters are open"), "{}", alarm.err());
+    assert!(alarm.err().contains("open: 2 dead letters"), "{}", alarm.err());
 }
 
 #[test]

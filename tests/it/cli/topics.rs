@@ -208,7 +208,9 @@ fn what_is_not_there_is_told() {
             fails(&[&["topics"], args, &["--data", data]].concat(), code, says);
         };
         fails_on(&["tail", "nope", "--exit"], 4, "there is no topic nope; see `ecom topics list`");
-        fails_on(&["produce", "nope"], 4, "there is no topic or partition nope");
+        fails_on(&["produce", "nope"], 4, "there is no topic nope; see `ecom topics list`");
+        let near = "there is no topic oder.created; did you mean order.created?";
+        fails_on(&["produce", "oder.created"], 4, near);
         fails_on(&["produce", "fraud.detected", "--partition", "9"], 4, "fraud.detected/9");
         fails_on(
             &["produce", "fraud.detected", "--header", "x"],

@@ -35,9 +35,10 @@ impl ClientContext for Quiet {
     }
 }
 
-/// The producer of a process.
+/// The producer of a process. A shop's is there from its start; who only looks at a cluster has none, which
+/// would wake ten times a second.
 pub(super) struct Producer {
-    current: RwLock<Arc<Line>>,
+    current: RwLock<Option<Arc<Line>>>,
 }
 
 /// A producer until it cannot go on.
@@ -45,11 +46,23 @@ struct Line(FutureProducer<Quiet>);
 
 impl Producer {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BusError> {
-        Ok(Self { current: RwLock::new(Arc::new(Line::new(options)?)) })
+        let is_shop = options.instance.is_some();
+        let line = if is_shop { Some(Arc::new(Line::new(options)?)) } else { None };
+        Ok(Self { current: RwLock::new(line) })
     }
 
-    fn current(&self) -> Arc<Line> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self, options: &KafkaOptions) -> Result<Arc<Line>, BusError> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(line) = current {
+            return Ok(line);
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = current.as_ref() {
+            return Ok(Arc::clone(line));
+        }
+        let line = Arc::new(Line::new(options)?);
+        *current = Some(Arc::clone(&line));
+        Ok(line)
     }
 
     /// Replaces `dead`, unless somebody else has done so; why it could not go on.
@@ -57,8 +70,8 @@ impl Producer {
         dead.give_up();
         let why = dead.0.client().fatal_error().map_or_else(String::new, |(_, why)| why);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, dead) {
-            *current = Arc::new(Line::new(options)?);
+        if current.as_ref().is_some_and(|line| Arc::ptr_eq(line, dead)) {
+            *current = Some(Arc::new(Line::new(options)?));
         }
         let place = &options.bootstrap;
         Ok(BusError::Unavailable(format!("Kafka at {place}: {why}; publishing begins anew")))
@@ -106,7 +119,7 @@ pub(super) async fn publish(
         };
         routed.push(Routed { outer: shared.outer(&topic), topic, record });
     }
-    let (line, limit) = (shared.producer.current(), shared.options.timeout);
+    let (line, limit) = (shared.producer.current(&shared.options)?, shared.options.timeout);
     let sent = timeout(shared.clock.as_ref(), limit, send(&line, &routed)).await;
     let sent = sent.unwrap_or_else(|| {
         line.give_up();
