@@ -7,6 +7,7 @@ use ecom::ports::bus::{BusError, EventBus, Position, Subscription};
 
 use super::{BATCH, Producer, all, by_key, connect, counted, expected, leader, number, options};
 use crate::contract::env;
+use crate::harness::customer::until;
 use crate::harness::own_stack::OwnStack;
 
 /// Partitions of the internal topic for offsets, as `scripts/stack` has it.
@@ -83,6 +84,12 @@ fn a_group_goes_on_from_its_commit_when_its_coordinator_dies() {
                 committed = committed.max(next.offset);
             }
         }
+        // Where the group stands is told the cluster by and by; who leaves while it is away tells nothing.
+        until("the commit is the cluster's", async || {
+            let groups = bus.groups().await.unwrap_or_default();
+            groups.iter().any(|at| at.group == "moved" && at.committed == BATCH * 2)
+        })
+        .await;
         drop(member);
         super::publish(&env, &bus, vec![counted("moved", BATCH * 2)]).await;
         let mut next = bus.subscribe("moved", &["moved"]).await.unwrap();
