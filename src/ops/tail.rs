@@ -340,7 +340,7 @@ impl Tail {
         while page.scanned < LOOK.0 {
             let is_full = given.len() >= newest || bytes >= BATCH.1;
             match self.turn() {
-                Turn::Give(_) if is_full && !skips => break,
+                Turn::Give(_) | Turn::Look(_) if is_full && !skips => break,
                 Turn::Give(n) => {
                     if is_full && let Some(oldest) = given.pop_front() {
                         bytes -= bytes_of(&oldest);
@@ -350,7 +350,6 @@ impl Tail {
                     bytes += bytes_of(&record);
                     given.push_back(record);
                 }
-                Turn::Look(_) if is_full && !skips => break,
                 Turn::Look(n) => {
                     if clock.elapsed() >= give_up {
                         break;

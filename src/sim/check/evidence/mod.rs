@@ -123,13 +123,6 @@ pub(in crate::sim::check) struct LogRecord {
     pub(in crate::sim::check) letter: Option<Box<Letter>>,
 }
 
-impl LogRecord {
-    /// Whether a person repaired one of these dead letters with it, under an id of its own.
-    pub(in crate::sim::check) fn repairs_any_of(&self, letters: &BTreeSet<String>) -> bool {
-        self.repair_of.as_ref().is_some_and(|of| letters.contains(of))
-    }
-}
-
 #[derive(Debug)]
 pub(in crate::sim::check) struct LogEvent {
     pub(in crate::sim::check) id: Id,

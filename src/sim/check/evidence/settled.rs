@@ -61,3 +61,10 @@ impl Evidence {
             && !self.inbox.values().any(|inbox| inbox.contains(&event.id))
     }
 }
+
+impl LogRecord {
+    /// Whether a person repaired one of these dead letters with it, under an id of its own.
+    pub(in crate::sim::check) fn repairs_any_of(&self, letters: &BTreeSet<String>) -> bool {
+        self.repair_of.as_ref().is_some_and(|of| letters.contains(of))
+    }
+}
