@@ -27,6 +27,7 @@ mod trace;
 mod tui;
 mod verify;
 mod watched;
+mod when;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -14,12 +14,10 @@ use clap::{Args, Subcommand};
 
 use super::output::tagged;
 use super::reach::{Reach, failed, with_reach};
+use super::when::When;
 use super::{DataArg, Exit};
 use crate::app::Settings;
-use crate::app::SystemClock;
-use crate::app::config::Period;
 use crate::ops::dlq::{DeadLetter, DlqFilter};
-use crate::ports::Clock;
 
 /// Pause between two looks at what changes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -108,10 +106,10 @@ struct FilterArgs {
     key: Option<String>,
     /// Only given up within this long (2h), or since an RFC 3339 time.
     #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    since: Option<When>,
     /// Only given up before this long ago, or before an RFC 3339 time.
     #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    until: Option<When>,
     /// At most this many.
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
@@ -119,10 +117,7 @@ struct FilterArgs {
 
 impl FilterArgs {
     fn filter(&self, state: Option<String>) -> DlqFilter {
-        let time = |text: &String| match text.parse::<Period>() {
-            Ok(period) => (SystemClock::default().now() - period.0).to_string(),
-            Err(_) => text.clone(),
-        };
+        let time = |when: When| when.time().to_string();
         DlqFilter {
             dlq: self.dlq.clone(),
             topic: self.topic.clone(),
@@ -131,8 +126,8 @@ impl FilterArgs {
             service: self.service.clone(),
             key: self.key.clone(),
             state,
-            since: self.since.as_ref().map(time),
-            until: self.until.as_ref().map(time),
+            since: self.since.map(time),
+            until: self.until.map(time),
             limit: self.limit,
             after: None,
         }

@@ -5,15 +5,14 @@ mod show;
 
 use clap::{Args, Subcommand};
 
-use super::exit::WithExit;
 use super::reach::{Reach, failed, with_reach};
+use super::when::When;
 use super::{DataArg, Exit, output};
+use crate::app::Settings;
 use crate::app::config::Period;
 use crate::app::zone::local;
-use crate::app::{Settings, SystemClock};
-use crate::domain::{Money, Timestamp};
+use crate::domain::Money;
 use crate::ops::orders::{LIST, OrderQuery, StuckOrder, StuckQuery};
-use crate::ports::Clock;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OrdersCommand {
@@ -76,10 +75,10 @@ pub(super) struct ListArgs {
     user: Option<String>,
     /// Only made within this long (2h), or since an RFC 3339 time.
     #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    since: Option<When>,
     /// Only made before this long ago, or before an RFC 3339 time.
     #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    until: Option<When>,
     /// At most this many.
     #[arg(short = 'n', long, value_name = "N", default_value_t = LIST)]
     limit: usize,
@@ -143,14 +142,6 @@ pub(super) fn run(command: &OrdersCommand, settings: &Settings) -> anyhow::Resul
     })
 }
 
-/// A time, given as one or as so long ago.
-fn time(flag: &str, text: &str) -> anyhow::Result<Timestamp> {
-    if let Ok(period) = text.parse::<Period>() {
-        return Ok(SystemClock::default().now() - period.0);
-    }
-    text.parse().map_err(|e| WithExit(Exit::Usage, format!("{flag} {text}: {e}")).into())
-}
-
 fn money(minor: i64) -> String {
     Money::from_minor(minor).to_string()
 }
@@ -159,8 +150,8 @@ async fn list(reach: &Reach, args: &ListArgs) -> anyhow::Result<Exit> {
     let query = OrderQuery {
         state: args.state.clone(),
         user: args.user.clone(),
-        since: args.since.as_ref().map(|text| time("--since", text)).transpose()?,
-        until: args.until.as_ref().map(|text| time("--until", text)).transpose()?,
+        since: args.since.map(When::time),
+        until: args.until.map(When::time),
         limit: Some(args.limit),
     };
     let orders = reach.ops.orders(&query).await.map_err(failed)?;

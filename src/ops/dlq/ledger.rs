@@ -142,17 +142,24 @@ impl Ledger<'_> {
             let waiting = index.replaying(last.as_ref()).await?;
             let Some(newest) = waiting.last() else { return Ok(()) };
             last = Some(newest.at.clone());
-            let ids = waiting.iter().map(|letter| values![&letter.view.id]);
-            let rows = self.store.read(&[Read::each(SENT, ids)]).await?.concat();
-            let sent: BTreeMap<&str, &str> = rows
-                .iter()
-                .map(|row| Ok((row.text(0)?, row.text(1)?)))
-                .collect::<Result<_, StoreError>>()?;
+            let sent = self.sent(&waiting).await?;
             let views = waiting.iter().map(|letter| &letter.view);
-            let awaited = views.filter_map(|view| Some((view, *sent.get(view.id.as_str())?)));
+            let awaited = views.filter_map(|view| Some((view, sent.get(&view.id)?.as_str())));
             let processed = self.processed_among(&awaited.collect::<Vec<_>>()).await?;
             self.settled(index, processed, EntryState::Resolved).await?;
         }
+    }
+
+    /// By their ids, the events that were sent for those of these letters for which any was: their own, or
+    /// others that repair them.
+    pub(super) async fn sent(
+        &self,
+        letters: &[Indexed],
+    ) -> Result<BTreeMap<String, String>, OpsError> {
+        let ids = letters.iter().map(|letter| values![&letter.view.id]);
+        let rows = self.store.read(&[Read::each(SENT, ids)]).await?.concat();
+        let sent = rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())));
+        Ok(sent.collect::<Result<_, StoreError>>()?)
     }
 
     async fn settled(

@@ -31,6 +31,11 @@ pub(super) fn pressed(state: &mut State, key: Key) -> Vec<Effect> {
     if closes {
         return vec![];
     }
+    let action = state.setup.keys.action(key, state.view).map(|binding| binding.action);
+    if action == Some(Action::Help) && !takes_text(&top) && !matches!(top, Popup::Help(_)) {
+        state.popups.extend([top, Popup::Help(0)]);
+        return vec![];
+    }
     match top {
         Popup::Help(scroll) => {
             state.popups.push(Popup::Help(scroll));

@@ -238,7 +238,7 @@ fn what_is_not_there_is_told() {
     let event = letters(&shop.served.data)[0]["event_id"].as_str().unwrap().to_owned();
     fails_on(&["show", &event], 2, "several dead letters have the event id");
     fails_on(&["list", "--state", "lost"], 2, "use one of open, replaying, resolved");
-    fails_on(&["list", "--since", "yesterday"], 2, "must be an RFC 3339 time");
+    fails_on(&["list", "--since", "yesterday"], 2, "write how long ago (90s, 2h, 7d)");
     fails_on(&["replay", "--wait", "6m"], 2, "wait_ms must be at most 300000");
     let ran = run(&["dlq", "list", "--data", path, "-o", "yaml"]);
     expect(&ran, &["-o", "yaml"], 2, "[possible values: text, json, jsonl, name]");

@@ -77,7 +77,7 @@ fn orders_are_listed_and_shown() {
         fails(&["orders", "show", "ORD-AAAA", "--data", paths(data)], 4, "there is no order");
         fails(&["orders", "show", "bob", "--data", paths(data)], 2, "is no order");
         fails(&["orders", "list", "--state", "x", "--data", paths(data)], 2, "there is no state x");
-        fails(&["orders", "list", "--since", "x", "--data", paths(data)], 2, "--since x");
+        fails(&["orders", "list", "--since", "x", "--data", paths(data)], 2, "write how long ago");
         fails(&["orders", "list", "-n", "0", "--data", paths(data)], 2, "at least 1");
     };
     looks(&data);

@@ -54,6 +54,22 @@ fn each_view_asks_for_what_it_shows_and_for_nothing_twice() {
 }
 
 #[test]
+fn help_is_there_wherever_no_text_is_typed() {
+    for keys in ["5", "5 J"] {
+        let mut state = empty((100, 30));
+        let _ = press(&mut state, keys);
+        let before = shown(&state);
+        let _ = press(&mut state, "?");
+        assert!(shown(&state).contains("everywhere"), "{}", shown(&state));
+        let _ = press(&mut state, "Esc");
+        assert_eq!(shown(&state), before, "and what was there before comes back");
+    }
+    let mut state = empty((100, 30));
+    let _ = press(&mut state, ": ?");
+    assert!(!shown(&state).contains("everywhere"), "a command is typed");
+}
+
+#[test]
 fn views_are_chosen_by_digit_tab_and_mouse() {
     let mut state = empty((120, 40));
     for (keys, view) in

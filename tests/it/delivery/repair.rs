@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use ecom::app::Ports;
 use ecom::ops::blob::Blob;
 use ecom::ops::dlq::editing::EditRequest;
+use ecom::ops::dlq::replay::ReplayRequest;
 use ecom::ops::dlq::{DlqFilter, EntryState, GroupBy};
 use ecom::ops::local::LocalOps;
 use ecom::ops::{DlqOps, OpsError};
@@ -78,6 +79,8 @@ fn a_payment_that_nobody_understood_is_repaired_and_its_order_is_served() {
 
         let report = ops.edit(&sound).await.unwrap();
         assert_eq!(states(&ops).await, [EntryState::Replaying], "nobody has handled it yet");
+        let all = ReplayRequest { actor: "test".into(), dry_run: true, ..ReplayRequest::default() };
+        assert_eq!(ops.replay(&all).await.unwrap().selected, 0, "a repair is not undone");
         t.settle().await;
         assert_eq!(t.status(&order).await, "FULFILLED");
         let detail = ops.dead_letter(&id).await.unwrap();
