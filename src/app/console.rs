@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::folder::{DataFolder, InUse};
+use super::variables::variable;
 use crate::adapters::sqlite::{Journal, Schema};
 use crate::adapters::store::SqliteStore;
 use crate::ports::{Store, StoreError};
@@ -68,10 +69,9 @@ impl Console {
 
 /// `$XDG_STATE_HOME/ecom`, or `~/.local/state/ecom`.
 fn state_folder() -> anyhow::Result<PathBuf> {
-    let var = |wanted: &str| std::env::vars_os().find(|(name, _)| name == wanted).map(|(_, v)| v);
     let absolute = |path: std::ffi::OsString| Some(PathBuf::from(path)).filter(|p| p.is_absolute());
-    let state = var("XDG_STATE_HOME").and_then(absolute);
-    let state = state.or_else(|| Some(Path::new(&var("HOME")?).join(".local/state")));
+    let state = variable("XDG_STATE_HOME").and_then(absolute);
+    let state = state.or_else(|| Some(Path::new(&variable("HOME")?).join(".local/state")));
     Ok(state
         .context("neither XDG_STATE_HOME nor HOME says where to remember anything")?
         .join("ecom"))

@@ -20,6 +20,7 @@ pub mod roles;
 pub mod seeding;
 pub mod shop;
 pub mod telemetry;
+pub mod variables;
 pub mod zone;
 
 pub use crate::adapters::clock::SystemClock;

@@ -12,6 +12,7 @@ use super::{Exit, FlagValues, FolderArg, ServerArgs, output};
 use crate::app::Settings;
 use crate::app::config::{ConfigError, Layers, Origin, Period, env_name};
 use crate::app::embedded::Environment;
+use crate::app::variables::variable;
 use crate::ops::doctor::{
     self, Area, ConfigFacts, Diagnosis, Finding, Patient, Status, TerminalFacts,
 };
@@ -134,8 +135,7 @@ fn config_facts(layers: &Layers) -> ConfigFacts {
 
 fn terminal_facts() -> TerminalFacts {
     let var = |wanted: &str| {
-        let found = std::env::vars_os().find(|(name, _)| name == wanted);
-        found.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default()
+        variable(wanted).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
     };
     let stdout = std::io::stdout();
     let size = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();

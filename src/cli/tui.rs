@@ -11,6 +11,7 @@ use super::reach::Reach;
 use super::signals::Signals;
 use super::{DataArg, Exit, FlagValues};
 use crate::app::embedded::Environment;
+use crate::app::variables::variable;
 use crate::app::{Settings, logging};
 use crate::ops::Ops;
 use crate::tui::effects::{Doer, RunSource};
@@ -104,7 +105,7 @@ impl LookArgs {
 
     /// A console that looks so.
     pub(super) fn setup(&self, label: String, rights: Rights, keys: Keymap) -> Setup {
-        let no_colour = std::env::vars_os().any(|(name, v)| name == "NO_COLOR" && !v.is_empty());
+        let no_colour = variable("NO_COLOR").is_some();
         let topic = self.topic.clone();
         let view = self.view.or_else(|| topic.as_ref().map(|_| View::Tail));
         let theme = self.theme.or_else(|| no_colour.then_some(ThemeName::Plain));

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::app::variables::variable;
+
 /// A file of this user's own with this in it.
 pub fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
     let folder = tempfile::Builder::new().prefix("ecom-edit-").tempdir()?;
@@ -15,8 +17,8 @@ pub fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
 
 /// Opens `$VISUAL`, `$EDITOR` or vi on the file, and waits until it is closed; an error if it failed.
 pub fn open(path: &Path) -> anyhow::Result<()> {
-    let var = |wanted: &str| std::env::vars().find(|(name, v)| name == wanted && !v.is_empty());
-    let chosen = var("VISUAL").or_else(|| var("EDITOR")).map(|(_, editor)| editor);
+    let chosen = variable("VISUAL").or_else(|| variable("EDITOR"));
+    let chosen = chosen.and_then(|editor| editor.into_string().ok());
     let Some(editor) = chosen.or_else(|| std::io::stdin().is_terminal().then(|| "vi".into()))
     else {
         bail!("there is no terminal for an editor; give the value with --value FILE");

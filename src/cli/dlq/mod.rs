@@ -17,6 +17,7 @@ use super::reach::{Reach, failed, with_reach};
 use super::when::When;
 use super::{DataArg, Exit};
 use crate::app::Settings;
+use crate::app::variables::variable;
 use crate::ops::dlq::{DeadLetter, DlqFilter};
 
 /// Pause between two looks at what changes.
@@ -213,7 +214,7 @@ pub(super) fn ids(given: &[String]) -> std::io::Result<Vec<String>> {
 
 /// Who runs this command.
 pub(super) fn actor() -> String {
-    let name = std::env::vars_os().find(|(name, _)| name == "USER").map(|(_, value)| value);
+    let name = ["USER", "LOGNAME"].into_iter().find_map(variable);
     name.and_then(|name| name.into_string().ok()).unwrap_or_else(|| "unknown".into())
 }
 
