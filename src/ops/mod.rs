@@ -136,7 +136,7 @@ pub trait DlqOps: Send + Sync {
     /// Takes back that these letters were given up or parked; how many were.
     async fn restore(&self, ids: &[String], actor: &str) -> Result<u64, OpsError>;
 
-    /// Sends a repaired copy of a dead letter to the group that gave it up; what comes of it is what comes of the letter.
+    /// Sends a repaired copy of a dead letter to the group that gave it up; the letter is resolved by it.
     async fn edit(&self, request: &EditRequest) -> Result<EditReport, OpsError>;
 
     /// Begins to send dead letters back to where they came from, or says what that would do; a job's name

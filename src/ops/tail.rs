@@ -75,7 +75,7 @@ pub struct TailQuery {
     /// Only records with such headers, all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderGlob>,
-    /// Of what one answer comes to, only so many records, the newest; without, all.
+    /// Of what one answer comes to, only so many records, the newest, from 1 to 500; without, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<u32>,
 }
@@ -298,6 +298,11 @@ enum Turn {
 
 impl Tail {
     async fn begin(admin: &dyn BusAdmin, query: &TailQuery) -> Result<Self, OpsError> {
+        if let Some(newest) = query.newest
+            && !(1..=BATCH.0).contains(&(newest as usize))
+        {
+            return Err(OpsError::Invalid(format!("newest must be from 1 to {}", BATCH.0)));
+        }
         let choice = choice(query)?;
         let scan = admin.scan(&query.topic, &query.next).await?;
         let lane = |(partition, next): (&u32, &u64)| Lane {
@@ -332,7 +337,7 @@ impl Tail {
             lane.done = lane.next >= lane.until;
         }
         let query = self.query.clone();
-        let newest = query.newest.map_or(BATCH.0, |newest| BATCH.0.min(newest as usize));
+        let newest = query.newest.map_or(BATCH.0, |newest| newest as usize);
         let skips = query.newest.is_some();
         let mut page =
             TailPage { records: vec![], next: query, scanned: 0, skipped: 0, end: false };
@@ -342,13 +347,13 @@ impl Tail {
             match self.turn() {
                 Turn::Give(_) | Turn::Look(_) if is_full && !skips => break,
                 Turn::Give(n) => {
-                    if is_full && let Some(oldest) = given.pop_front() {
-                        bytes -= bytes_of(&oldest);
-                        page.skipped += 1;
-                    }
                     let Some(record) = self.lanes[n].ahead.pop_front() else { break };
                     bytes += bytes_of(&record);
                     given.push_back(record);
+                    while skips && given.len() > 1 && (given.len() > newest || bytes > BATCH.1) {
+                        bytes -= given.pop_front().map_or(0, |oldest| bytes_of(&oldest));
+                        page.skipped += 1;
+                    }
                 }
                 Turn::Look(n) => {
                     if clock.elapsed() >= give_up {

@@ -103,7 +103,7 @@ impl Loop {
                     Some(event) => {
                         let msg = heard(event);
                         if msg.is_some() {
-                            frames.pressed(now);
+                            frames.pressed(clock.elapsed());
                         }
                         msg.map_or_else(Vec::new, |msg| update(&mut self.state, msg))
                     }
@@ -118,13 +118,13 @@ impl Loop {
                         effects.extend(update(&mut self.state, msg));
                     }
                     if is_new {
-                        frames.news(now);
+                        frames.news(clock.elapsed());
                     }
                     effects
                 },
                 () = clock.sleep(next_tick.saturating_sub(now)) => {
                     next_tick = clock.elapsed() + TICK;
-                    frames.news(now);
+                    frames.news(clock.elapsed());
                     update(&mut self.state, Msg::Tick(clock.now()))
                 },
                 () = clock.sleep(frames.until_next(now)) => vec![],

@@ -86,10 +86,9 @@ fn kept(e: &OpsError, path: &Path, id: &str) -> anyhow::Error {
 fn text(report: &EditReport) -> String {
     let what = report.event_id.as_ref().map_or_else(|| "a copy".into(), |id| format!("event {id}"));
     match &report.at {
-        Some(at) => format!(
-            "{what} is sent to {at} in place of {0}; `ecom dlq show {0}` tells what comes of it",
-            report.id
-        ),
+        Some(at) => {
+            format!("{what} is sent to {at} in place of {}, which is resolved by it", report.id)
+        }
         None => format!("dry run: {what} would go to {}; the value is sound", report.topic),
     }
 }

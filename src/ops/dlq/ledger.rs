@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::index::{Index, Indexed};
 use super::replay::{JobState, JobView, ReplayReport, ReplayRequest};
 use super::scan::{Ends, Progress};
-use super::{AuditView, DeadLetter, EntryState};
+use super::{AuditView, EntryState};
 use crate::domain::Timestamp;
 use crate::ops::OpsError;
 use crate::ports::Clock;
@@ -27,11 +27,8 @@ const PROCESSED: &str =
 const SETTLE: &str = "update dlq_entries set state = ?2, updated_at = ?3
  where entry_id = ?1 and state = 'replaying'";
 const NOTE: &str = "insert into dlq_entries (entry_id, state, event_id, job_id, updated_at) values (?1, ?2, ?3, ?4, ?5)
- on conflict (entry_id) do update set state = excluded.state, event_id = excluded.event_id,
-   job_id = excluded.job_id, updated_at = excluded.updated_at";
-/// What was sent for a letter: its own event, or a repaired one.
-const SENT: &str =
-    "select entry_id, event_id from dlq_entries where entry_id = ?1 and event_id is not null";
+ on conflict (entry_id) do update set state = excluded.state, job_id = excluded.job_id,
+   updated_at = excluded.updated_at";
 const NOTE_AUDIT: &str = "insert into dlq_audit (at, actor, action, entry_id, job_id, detail) values (?1, ?2, ?3, ?4, ?5, ?6)";
 const AUDIT: &str =
     "select entry_id, at, actor, action, detail from dlq_audit where entry_id = ?1 order by seq";
@@ -59,17 +56,14 @@ pub(in crate::ops) struct Ledger<'a> {
 }
 
 /// Something that is done about letters.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::ops) struct Step<'a> {
-    pub(in crate::ops) action: &'static str,
+pub(super) struct Step<'a> {
+    pub(super) action: &'static str,
     /// The letters' new state, if they get one.
-    pub(in crate::ops) state: Option<EntryState>,
-    pub(in crate::ops) job: Option<&'a str>,
-    pub(in crate::ops) actor: &'a str,
+    pub(super) state: Option<EntryState>,
+    pub(super) job: Option<&'a str>,
+    pub(super) actor: &'a str,
     /// What is noted of it; none: why the letter died, and where it goes.
-    pub(in crate::ops) why: Option<&'a str>,
-    /// The event that was sent instead of the letters' own.
-    pub(in crate::ops) repaired: Option<&'a str>,
+    pub(super) why: Option<&'a str>,
 }
 
 impl Ledger<'_> {
@@ -142,24 +136,10 @@ impl Ledger<'_> {
             let waiting = index.replaying(last.as_ref()).await?;
             let Some(newest) = waiting.last() else { return Ok(()) };
             last = Some(newest.at.clone());
-            let sent = self.sent(&waiting).await?;
-            let views = waiting.iter().map(|letter| &letter.view);
-            let awaited = views.filter_map(|view| Some((view, sent.get(&view.id)?.as_str())));
-            let processed = self.processed_among(&awaited.collect::<Vec<_>>()).await?;
+            let all: Vec<&Indexed> = waiting.iter().collect();
+            let processed = self.processed(&all).await?;
             self.settled(index, processed, EntryState::Resolved).await?;
         }
-    }
-
-    /// By their ids, the events that were sent for those of these letters for which any was: their own, or
-    /// others that repair them.
-    pub(super) async fn sent(
-        &self,
-        letters: &[Indexed],
-    ) -> Result<BTreeMap<String, String>, OpsError> {
-        let ids = letters.iter().map(|letter| values![&letter.view.id]);
-        let rows = self.store.read(&[Read::each(SENT, ids)]).await?.concat();
-        let sent = rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned())));
-        Ok(sent.collect::<Result<_, StoreError>>()?)
     }
 
     async fn settled(
@@ -185,31 +165,21 @@ impl Ledger<'_> {
         &self,
         letters: &[&Indexed],
     ) -> Result<BTreeSet<String>, OpsError> {
-        let views = letters.iter().map(|letter| &letter.view);
-        let own: Vec<_> = views.map(|view| (view, view.event_id.as_str())).collect();
-        self.processed_among(&own).await
-    }
-
-    /// The same of these letters and events.
-    async fn processed_among(
-        &self,
-        letters: &[(&DeadLetter, &str)],
-    ) -> Result<BTreeSet<String>, OpsError> {
         let mut found = BTreeSet::new();
         if !self.inbox {
             return Ok(found);
         }
         for letters in letters.chunks(STEP) {
-            let events = letters.iter().map(|(letter, event)| values![&letter.service, *event]);
+            let events = letters.iter().map(|l| values![&l.view.service, &l.view.event_id]);
             let rows = self.store.read(&[Read::each(PROCESSED, events)]).await?.concat();
             let mut processed = BTreeSet::new();
             for row in &rows {
                 processed.insert((row.text(0)?, row.text(1)?));
             }
-            let took = |(letter, event): &&(&DeadLetter, &str)| {
-                processed.contains(&(letter.service.as_str(), *event))
-            };
-            found.extend(letters.iter().filter(took).map(|(letter, _)| letter.id.clone()));
+            let took = letters.iter().map(|letter| &letter.view).filter(|view| {
+                processed.contains(&(view.service.as_str(), view.event_id.as_str()))
+            });
+            found.extend(took.map(|view| view.id.clone()));
         }
         Ok(found)
     }
@@ -228,8 +198,7 @@ impl Ledger<'_> {
         let now = self.clock.now();
         for view in letters.iter().map(|letter| &letter.view) {
             if let Some(state) = step.state {
-                let event = step.repaired.unwrap_or(&view.event_id);
-                batch.one(NOTE, values![&view.id, state.as_str(), event, step.job, now]);
+                batch.one(NOTE, values![&view.id, state.as_str(), &view.event_id, step.job, now]);
             }
             let route = || format!("{} to {}", view.error_code, view.original_topic);
             let detail = step.why.map_or_else(route, str::to_owned);
@@ -281,19 +250,20 @@ impl Ledger<'_> {
         Ok(rows.first().map(|row| row.text(0).map(str::to_owned)).transpose()?)
     }
 
-    /// Does this about letters, here and in the index.
+    /// Gives letters another state, here and in the index.
     pub(in crate::ops) async fn mark(
         &self,
         index: &Index<'_>,
         letters: &[Indexed],
-        step: &Step<'_>,
+        state: EntryState,
+        (action, actor, why): (&'static str, &str, &str),
     ) -> Result<(), OpsError> {
+        let step = Step { action, state: Some(state), job: None, actor, why: Some(why) };
         for letters in letters.chunks(STEP) {
             let mut batch = Batch::default();
-            self.note(&mut batch, &letters.iter().collect::<Vec<_>>(), step);
+            self.note(&mut batch, &letters.iter().collect::<Vec<_>>(), &step);
             self.write(batch).await?;
         }
-        let Some(state) = step.state else { return Ok(()) };
         index.set_states(letters.iter().map(|letter| (letter.view.id.clone(), state)), None).await
     }
 

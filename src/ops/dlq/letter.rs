@@ -118,9 +118,7 @@ impl Letter {
             error_reason: short(Some(reason)),
             retry_count: retries.or(told.attempts.map(|n| n.saturating_sub(1))).unwrap_or(0),
             replays: header("ecom-replay-count").and_then(|n| n.parse().ok()).unwrap_or(0),
-            replay_of: header("ecom-replay-of")
-                .or_else(|| header("ecom-edit-of"))
-                .map(str::to_owned),
+            replay_of: header("ecom-replay-of").map(str::to_owned),
             bytes: bytes_of(record),
         }
     }

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use super::index::{Cursor, Indexed};
-use super::ledger::Step;
 use super::replay::{Order, ReplayReport, ReplayRequest};
 use super::routing::{Route, Targets};
 use super::running::Replayer;
 use super::scan::Progress;
-use super::{DeadLetter, DlqFilter, EntryState};
+use super::{DlqFilter, EntryState};
 use crate::ops::OpsError;
 
 /// Longest wait for what becomes of a replay.
@@ -99,8 +98,8 @@ impl Replayer<'_> {
     }
 
     /// Letters that were sent back, and of which nothing was heard, are open again for who sends all that
-    /// match, unless they were repaired: what is wrong in them is not sent after the repair. Where nobody can
-    /// tell what took effect this is not done: what was sent once is sent again only by its name.
+    /// match. Where nobody can tell what took effect this is not done: what was sent once is sent again only
+    /// by its name.
     async fn unheard(
         &self,
         request: &ReplayRequest,
@@ -109,28 +108,17 @@ impl Replayer<'_> {
     ) -> Result<(), OpsError> {
         let mut cursor = Cursor::default();
         loop {
-            let mut letters = self.in_state(EntryState::Replaying, request, &mut cursor).await?;
+            let letters = self.in_state(EntryState::Replaying, request, &mut cursor).await?;
             if letters.is_empty() {
                 return Ok(());
             }
-            let sent = self.ledger.sent(&letters).await?;
-            let repaired = |letter: &DeadLetter| {
-                sent.get(&letter.id).is_some_and(|event| *event != letter.event_id)
-            };
-            letters.retain(|letter| !repaired(&letter.view));
             if request.dry_run {
                 targets.learn(&letters, request).await?;
                 letters.iter().for_each(|letter| count(letter, request, targets, report));
                 continue;
             }
-            let step = Step {
-                action: "reopened",
-                state: Some(EntryState::Open),
-                actor: &request.actor,
-                why: Some("nothing was heard of it"),
-                ..Step::default()
-            };
-            self.ledger.mark(&self.index, &letters, &step).await?;
+            let told = ("reopened", request.actor.as_str(), "nothing was heard of it");
+            self.ledger.mark(&self.index, &letters, EntryState::Open, told).await?;
         }
     }
 

@@ -73,7 +73,7 @@ impl<'a> Sender<'a> {
         let mut batch = Batch::default();
         let actor = &self.request.actor;
         let mut note = |letters: &[&Indexed], action, state| {
-            let step = Step { action, state, job: Some(self.job), actor, ..Step::default() };
+            let step = Step { action, state, job: Some(self.job), actor, why: None };
             ledger.note(&mut batch, letters, &step);
         };
         note(&damaged, "damaged", None);

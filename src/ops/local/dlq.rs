@@ -9,7 +9,6 @@ use super::{LocalOps, Shared};
 use crate::ops::blob::Blob;
 use crate::ops::dlq::editing::{EditReport, EditRequest, repaired};
 use crate::ops::dlq::index::{Cursor, Indexed};
-use crate::ops::dlq::ledger::Step;
 use crate::ops::dlq::replay::{JobView, ReplayReport, ReplayRequest};
 use crate::ops::dlq::trend::{MINUTE_MS, Minutes, spread};
 use crate::ops::dlq::{self, DeadLetter, DeadLetterDetail, DlqFilter, EntryState, Group, GroupBy};
@@ -156,26 +155,12 @@ impl DlqOps for LocalOps {
 
     async fn discard(&self, ids: &[String], actor: &str, why: &str) -> Result<u64, OpsError> {
         let from = [EntryState::Open, EntryState::Refailed, EntryState::Parked];
-        let step = Step {
-            action: "discarded",
-            state: Some(EntryState::Discarded),
-            actor,
-            why: Some(why),
-            ..Step::default()
-        };
-        self.shared.mark(ids, &from, &step).await
+        self.shared.mark(ids, &from, EntryState::Discarded, ("discarded", actor, why)).await
     }
 
     async fn restore(&self, ids: &[String], actor: &str) -> Result<u64, OpsError> {
         let from = [EntryState::Discarded, EntryState::Parked];
-        let step = Step {
-            action: "restored",
-            state: Some(EntryState::Open),
-            actor,
-            why: Some(""),
-            ..Step::default()
-        };
-        self.shared.mark(ids, &from, &step).await
+        self.shared.mark(ids, &from, EntryState::Open, ("restored", actor, "")).await
     }
 
     async fn edit(&self, request: &EditRequest) -> Result<EditReport, OpsError> {
@@ -232,26 +217,20 @@ impl Shared {
         let told = report.event_id.as_deref().unwrap_or("a copy");
         let why = format!("{told} sent to {}", at.as_deref().unwrap_or(&report.topic));
         let letters = std::slice::from_ref(&letter);
-        let step = Step {
-            action: "edited",
-            state: Some(EntryState::Replaying),
-            actor: &request.actor,
-            why: Some(&why),
-            repaired: report.event_id.as_deref(),
-            ..Step::default()
-        };
-        self.ledger().mark(&self.index(), letters, &step).await?;
+        let told = ("edited", request.actor.as_str(), why.as_str());
+        self.ledger().mark(&self.index(), letters, EntryState::Resolved, told).await?;
         self.ground.store.durable().await?;
         report.at = at;
         Ok(report)
     }
 
-    /// Does this about those of these letters that are in one of the states `from`; how many.
+    /// Gives those of these letters that are in one of the states `from` another one; how many.
     async fn mark(
         &self,
         ids: &[String],
         from: &[EntryState],
-        step: &Step<'_>,
+        to: EntryState,
+        told: (&'static str, &str, &str),
     ) -> Result<u64, OpsError> {
         self.look().await?;
         let mut letters = vec![];
@@ -259,7 +238,7 @@ impl Shared {
             letters.push(self.index().find(id).await?);
         }
         letters.retain(|letter| from.contains(&letter.view.state));
-        self.ledger().mark(&self.index(), &letters, step).await?;
+        self.ledger().mark(&self.index(), &letters, to, told).await?;
         self.ground.store.durable().await?;
         Ok(letters.len() as u64)
     }

@@ -166,7 +166,7 @@ pub(super) fn log_equals_outbox(evidence: &Evidence) -> Findings {
                 },
             ),
             None if evidence.covers(event.timestamp) => {
-                let repair = record.repairs_any_of(&letters);
+                let repair = record.repairs(&letters).is_some();
                 found.expect(repair || evidence.is_foreign(event), subject, || {
                     format!(
                         "{} {} is in the log, but no outbox ever held it",

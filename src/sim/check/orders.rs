@@ -156,12 +156,12 @@ pub(super) fn legal_history(evidence: &Evidence) -> Findings {
 }
 
 /// The distinct events of one order, by topic and id.
-type Told<'a> = BTreeMap<&'a str, BTreeMap<Id, Telling>>;
+type Told<'a> = BTreeMap<&'a str, BTreeMap<Id, Telling<'a>>>;
 
-struct Telling {
+struct Telling<'a> {
     cause: Option<Id>,
-    /// Whether a person repaired a dead letter with it: it stands for an event that was told before.
-    repair: bool,
+    /// The dead letter that a person repaired with it, if any: it stands for an event that was told before.
+    repairs: Option<&'a str>,
 }
 
 pub(super) fn causal_saga(evidence: &Evidence) -> Findings {
@@ -173,7 +173,7 @@ pub(super) fn causal_saga(evidence: &Evidence) -> Findings {
         let Some(event) = &record.event else { continue };
         known.insert(event.id);
         if let Some(order) = &event.order {
-            let telling = Telling { cause: event.cause, repair: record.repairs_any_of(&letters) };
+            let telling = Telling { cause: event.cause, repairs: record.repairs(&letters) };
             let of_topic = told.entry(order).or_default().entry(&record.topic).or_default();
             of_topic.insert(event.id, telling);
         }
@@ -216,16 +216,16 @@ struct Saga<'a> {
 }
 
 impl Saga<'_> {
-    /// Events of `topic`; repairs count where what they repair cannot be read.
+    /// Events of `topic`. A letter's one repair counts where what it repairs cannot be read.
     fn count(&self, topic: &str) -> usize {
         let Some(events) = self.told.get(topic) else { return 0 };
-        let repairs = events.values().filter(|telling| telling.repair).count();
-        (events.len() - repairs).max(repairs.min(1))
+        let repaired: BTreeSet<&str> = events.values().filter_map(|e| e.repairs).collect();
+        (events.len() - repaired.len()).max(repaired.len().min(1))
     }
 
     /// Whether every event of `topic` was caused by one of `causes`.
     fn follows(&self, topic: &str, causes: &[&str]) -> bool {
-        let caused = |telling: &Telling| {
+        let caused = |telling: &Telling<'_>| {
             let by = |from: &&str| {
                 telling.cause.is_some_and(|cause| {
                     self.told.get(*from).is_some_and(|e| e.contains_key(&cause))

@@ -155,6 +155,14 @@ fn who_wants_only_the_newest_is_told_how_many_were_left_out() {
         assert_eq!(counted, (&json!(RECORDS - 7), &json!(RECORDS), &json!(true)));
         let page = post(&raw, "/admin/v1/tail/next", &page["next"]).await;
         assert_eq!((&page["records"], &page["skipped"]), (&json!([]), &json!(0)));
+        for bad in [0, 501] {
+            query["newest"] = bad.into();
+            let ask = Ask::new("POST", "/admin/v1/tail/next").json(query.to_string()).admin();
+            let answer = raw.send(&ask).await;
+            assert_eq!(answer.status, 422, "{}", answer.text());
+            assert!(answer.text().contains("newest must be from 1 to 500"), "{}", answer.text());
+        }
+        query["newest"] = 7.into();
         query["filter"] = "value.n < 3".into();
         let page = post(&raw, "/admin/v1/tail/next", &query).await;
         assert_eq!((page["records"].as_array().unwrap().len(), &page["skipped"]), (3, &json!(0)));

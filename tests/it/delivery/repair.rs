@@ -78,13 +78,12 @@ fn a_payment_that_nobody_understood_is_repaired_and_its_order_is_served() {
         assert_eq!(t.status(&order).await, "PENDING", "a check sends nothing");
 
         let report = ops.edit(&sound).await.unwrap();
-        assert_eq!(states(&ops).await, [EntryState::Replaying], "nobody has handled it yet");
         let all = ReplayRequest { actor: "test".into(), dry_run: true, ..ReplayRequest::default() };
         assert_eq!(ops.replay(&all).await.unwrap().selected, 0, "a repair is not undone");
         t.settle().await;
         assert_eq!(t.status(&order).await, "FULFILLED");
         let detail = ops.dead_letter(&id).await.unwrap();
-        assert_eq!(detail.letter.state, EntryState::Resolved, "its group has handled the repair");
+        assert_eq!(detail.letter.state, EntryState::Resolved);
         assert_eq!((&*detail.audit[0].actor, &*detail.audit[0].action), ("ann", "edited"));
         let sent = t.records("payment.processed").await.pop().unwrap();
         assert_eq!(sent.at.to_string(), report.at.unwrap());
@@ -151,7 +150,7 @@ fn a_repair_that_fails_is_a_letter_of_its_own_and_can_be_repaired() {
         let (id, value) = broken(&ops).await;
         ops.edit(&edit(&id, &format!("{value} "))).await.unwrap();
         t.pass(5).await;
-        assert_eq!(states(&ops).await, [EntryState::Refailed, EntryState::Open]);
+        assert_eq!(states(&ops).await, [EntryState::Resolved, EntryState::Open]);
         assert_eq!(t.status(&order).await, "PENDING");
 
         let open = DlqFilter { state: Some("open".into()), ..DlqFilter::default() };
@@ -161,7 +160,7 @@ fn a_repair_that_fails_is_a_letter_of_its_own_and_can_be_repaired() {
         ops.edit(&edit(&next.id, &format!("{again} "))).await.unwrap();
         t.settle().await;
         assert_eq!(t.status(&order).await, "FULFILLED");
-        assert_eq!(states(&ops).await, [EntryState::Refailed, EntryState::Resolved]);
+        assert_eq!(states(&ops).await, [EntryState::Resolved, EntryState::Resolved]);
         t.all_is_well().await;
     });
 }
@@ -203,7 +202,7 @@ async fn all_but_the_broken_event_is_well(t: &Tester) {
 async fn forget(t: &Tester, ops: &LocalOps, id: &str) {
     ops.discard(&[id.to_owned()], "test", "").await.unwrap();
     let state = t.rows("select state from dlq_entries", vec![]).await;
-    assert_eq!(state[0].text(0), Ok("replaying"), "what was sent is not discarded");
+    assert_eq!(state[0].text(0), Ok("resolved"), "what is resolved is not discarded");
     let mut batch = ecom::ports::store::Batch::default();
     batch.any("delete from dlq_entries", vec![]);
     t.embedded.ports.store.write(batch).await.unwrap();

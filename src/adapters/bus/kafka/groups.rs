@@ -98,7 +98,9 @@ fn committed(
         let failed = found.elements().iter().filter_map(|e| e.error().err()).find(passes);
         failed.map_or(Ok(found), Err)
     };
-    let found = shared.ask(ask).map_err(|e| bus_error(&e, group))?;
+    let found = shared.ask(ask).map_err(|e| bus_error(&e, group));
+    client::listen(&client);
+    let found = found?;
     let mut committed = BTreeMap::new();
     for e in found.elements() {
         if let (Some(topic), Offset::Offset(offset)) = (shared.inner(e.topic()), e.offset()) {
@@ -198,7 +200,7 @@ impl Shared {
         config.set("group.id", self.outer(group)).set("enable.auto.commit", "false");
         let client: Arc<BaseConsumer<Watched>> =
             Arc::new(client::create(&config, Watched::default())?);
-        // Whoever asks again and again finds most of them there; a cluster may have thousands of groups.
+        // Who asks again and again finds them there; a cluster may have thousands of groups, though.
         if clients.len() < CLIENTS_MAX {
             clients.insert(group.to_owned(), Arc::clone(&client));
         }

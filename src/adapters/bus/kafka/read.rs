@@ -20,7 +20,7 @@ const READERS_MAX: usize = 4;
 /// KiB that a reader fetches ahead; one that is put aside keeps them.
 const AHEAD_KIB: usize = 2 * 1024;
 /// Records that a reader fetches ahead.
-pub(super) const READER_AHEAD: usize = 2_000;
+pub(super) const READER_AHEAD: usize = 1_000;
 
 /// A consumer that is nobody's now, and the record it would read next.
 pub(super) struct Reader {
@@ -65,9 +65,8 @@ fn take(shared: &Shared, place: &(String, i32, u64)) -> Result<Reader, BusError>
         return Ok(reader);
     }
     drop(readers);
-    let mut config = reader_config(shared);
-    config.set("queued.min.messages", "1000");
-    Ok(Reader { consumer: client::create(&config, Watched::default())?, next: None })
+    let consumer = client::create(&reader_config(shared), Watched::default())?;
+    Ok(Reader { consumer, next: None })
 }
 
 /// The settings of who reads without a group, from places of its own.

@@ -2,7 +2,7 @@
 //! order: what the order's ends must agree on can only be told when nothing of it is in flight. That
 //! something is in flight is found by the liveness checks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Evidence, LogEvent, LogRecord, each};
 use crate::ports::Store;
@@ -46,10 +46,11 @@ impl Evidence {
         !self.unsettled.contains(order)
     }
 
-    /// Where dead letters lie: `TOPIC/PARTITION/OFFSET`.
-    pub(in crate::sim::check) fn letters(&self) -> BTreeSet<String> {
+    /// Topics that dead letters came from, by where the letters lie: `TOPIC/PARTITION/OFFSET`.
+    pub(in crate::sim::check) fn letters(&self) -> BTreeMap<String, &str> {
         let place = |r: &LogRecord| format!("{}/{}/{}", r.topic, r.partition, r.offset);
-        self.log.iter().filter(|record| record.letter.is_some()).map(place).collect()
+        let letter = |r| Some((place(r), r.letter.as_ref()?.place.0.as_str()));
+        self.log.iter().filter_map(letter).collect()
     }
 
     /// Whether the event is somebody's who has nothing to do with the shop: of an order that nobody
@@ -63,8 +64,10 @@ impl Evidence {
 }
 
 impl LogRecord {
-    /// Whether a person repaired one of these dead letters with it, under an id of its own.
-    pub(in crate::sim::check) fn repairs_any_of(&self, letters: &BTreeSet<String>) -> bool {
-        self.repair_of.as_ref().is_some_and(|of| letters.contains(of))
+    /// Which of these dead letters a person repaired with it, under an id of its own, if any: one that came
+    /// from where it is.
+    pub(in crate::sim::check) fn repairs(&self, letters: &BTreeMap<String, &str>) -> Option<&str> {
+        let of = self.repair_of.as_deref()?;
+        (*letters.get(of)? == &*self.topic).then_some(of)
     }
 }
