@@ -135,7 +135,7 @@ impl Loop {
                     Effect::Copy(text) => screen.copy(&text)?,
                     Effect::Draft(draft) => {
                         drop(listening);
-                        let msg = drafts::written(&self.doer, screen, draft).await;
+                        let msg = drafts::written(&self.doer, screen, draft).await?;
                         listening = Box::pin(events());
                         let _ = self.told.send(msg).await;
                     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -17,8 +18,21 @@ use crate::ops::blob::Blob;
 use crate::ops::dlq::editing::EditRequest;
 use crate::ops::topics::NewRecordView;
 
-/// Lets the user write this on `screen`, and does what it is for; what came of it.
-pub(super) async fn written(doer: &Doer, screen: &mut impl Screen, draft: Draft) -> Msg {
+/// Why nothing came of it.
+enum Instead {
+    /// This is to be said.
+    Say(Msg),
+    /// The terminal did not come back.
+    Lost(io::Error),
+}
+
+/// Lets the user write this on `screen`, and does what it is for; what came of it. An error: the terminal did
+/// not come back.
+pub(super) async fn written(
+    doer: &Doer,
+    screen: &mut impl Screen,
+    draft: Draft,
+) -> io::Result<Msg> {
     let done = async {
         let ops = doer.ops().map_err(not_done)?;
         match draft {
@@ -27,7 +41,10 @@ pub(super) async fn written(doer: &Doer, screen: &mut impl Screen, draft: Draft)
             Draft::Topic => topic(ops, screen).await,
         }
     };
-    done.await.unwrap_or_else(|instead| instead)
+    match done.await {
+        Ok(msg) | Err(Instead::Say(msg)) => Ok(msg),
+        Err(Instead::Lost(e)) => Err(e),
+    }
 }
 
 async fn letter(
@@ -35,7 +52,7 @@ async fn letter(
     screen: &mut impl Screen,
     id: String,
     actor: &str,
-) -> Result<Msg, Msg> {
+) -> Result<Msg, Instead> {
     let detail = ops.dead_letter(&id).await.map_err(not_done)?;
     let before = detail.payload.and_then(|payload| payload.bytes()).unwrap_or_default();
     let (path, after) = edited(screen, &before)?;
@@ -46,7 +63,11 @@ async fn letter(
     Ok(Msg::Loaded(Box::new(Loaded::Edited(report))))
 }
 
-async fn record(ops: &dyn Ops, screen: &mut impl Screen, empty: NewRecordView) -> Result<Msg, Msg> {
+async fn record(
+    ops: &dyn Ops,
+    screen: &mut impl Screen,
+    empty: NewRecordView,
+) -> Result<Msg, Instead> {
     let template = NewRecordView {
         key: Some(Blob::Text(String::new())),
         value: Some(Blob::Text(String::new())),
@@ -58,7 +79,7 @@ async fn record(ops: &dyn Ops, screen: &mut impl Screen, empty: NewRecordView) -
     Ok(Msg::Done(format!("appended at {at}")))
 }
 
-async fn topic(ops: &dyn Ops, screen: &mut impl Screen) -> Result<Msg, Msg> {
+async fn topic(ops: &dyn Ops, screen: &mut impl Screen) -> Result<Msg, Instead> {
     let template = NewTopicRequest {
         name: String::new(),
         partitions: 3,
@@ -75,7 +96,7 @@ async fn topic(ops: &dyn Ops, screen: &mut impl Screen) -> Result<Msg, Msg> {
 fn filled<T: Serialize + DeserializeOwned>(
     screen: &mut impl Screen,
     template: &T,
-) -> Result<(PathBuf, T), Msg> {
+) -> Result<(PathBuf, T), Instead> {
     let template = serde_json::to_vec_pretty(template).map_err(not_done)?;
     let (path, after) = edited(screen, &template)?;
     let wanted = serde_json::from_slice(&after).map_err(|e| kept(e, &path))?;
@@ -83,23 +104,17 @@ fn filled<T: Serialize + DeserializeOwned>(
 }
 
 /// What the user made of this value, and the file with it; or what to say instead.
-fn edited(screen: &mut impl Screen, before: &[u8]) -> Result<(PathBuf, Vec<u8>), Msg> {
-    let path = editor::scratch(before).map_err(not_done)?;
-    let mut ended = Ok(());
-    screen.lend(&mut || ended = editor::open(&path)).map_err(not_done)?;
-    ended.map_err(|e| not_done(format!("{e:#}")))?;
-    let after = std::fs::read(&path).map_err(not_done)?;
-    if after == before {
-        editor::remove(&path);
-        return Err(Msg::Done("nothing was changed; nothing is sent".into()));
-    }
-    Ok((path, after))
+fn edited(screen: &mut impl Screen, before: &[u8]) -> Result<(PathBuf, Vec<u8>), Instead> {
+    let mut edited = Ok(None);
+    screen.lend(&mut || edited = editor::edited(before)).map_err(Instead::Lost)?;
+    let changed = edited.map_err(|e| not_done(format!("{e:#}")))?;
+    changed.ok_or_else(|| Instead::Say(Msg::Done("nothing was changed; nothing is sent".into())))
 }
 
-fn not_done(e: impl Display) -> Msg {
-    Msg::NotDone(e.to_string())
+fn not_done(e: impl Display) -> Instead {
+    Instead::Say(Msg::NotDone(e.to_string()))
 }
 
-fn kept(e: impl Display, path: &Path) -> Msg {
+fn kept(e: impl Display, path: &Path) -> Instead {
     not_done(format!("{e}; your text is in {}", path.display()))
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use crate::app::variables::variable;
 
 /// A file of this user's own with this in it.
-pub fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
+fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
     let folder = tempfile::Builder::new().prefix("ecom-edit-").tempdir()?;
     let path = folder.keep().join("value.json");
     std::fs::write(&path, value)?;
@@ -16,7 +16,7 @@ pub fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
 }
 
 /// Opens `$VISUAL`, `$EDITOR` or vi on the file, and waits until it is closed; an error if it failed.
-pub fn open(path: &Path) -> anyhow::Result<()> {
+fn open(path: &Path) -> anyhow::Result<()> {
     let chosen = variable("VISUAL").or_else(|| variable("EDITOR"));
     let chosen = chosen.and_then(|editor| editor.into_string().ok());
     let Some(editor) = chosen.or_else(|| std::io::stdin().is_terminal().then(|| "vi".into()))
@@ -34,6 +34,18 @@ pub fn open(path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!("{editor} ended with {ended}; nothing is sent")
+}
+
+/// What the user made of `before` in their editor, and the file that it is in; none if nothing was changed.
+pub fn edited(before: &[u8]) -> anyhow::Result<Option<(PathBuf, Vec<u8>)>> {
+    let path = scratch(before)?;
+    open(&path)?;
+    let after = std::fs::read(&path)?;
+    if after == before {
+        remove(&path);
+        return Ok(None);
+    }
+    Ok(Some((path, after)))
 }
 
 /// Takes the file away, and the folder that was made for it.

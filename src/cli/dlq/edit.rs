@@ -51,14 +51,10 @@ pub(super) async fn edit(reach: &Reach, args: &EditArgs) -> anyhow::Result<Exit>
     } else {
         let detail = reach.ops.dead_letter(&args.id).await.map_err(failed)?;
         let before = detail.payload.and_then(|payload| payload.bytes()).unwrap_or_default();
-        let path = editor::scratch(&before)?;
-        editor::open(&path)?;
-        let after = std::fs::read(&path)?;
-        if after == before {
-            editor::remove(&path);
+        let Some((path, after)) = editor::edited(&before)? else {
             output::say("nothing was changed; nothing is sent");
             return Ok(Exit::Ok);
-        }
+        };
         let done = reach.ops.edit(&request(&after)).await;
         match done {
             Ok(report) => {

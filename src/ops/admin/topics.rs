@@ -9,8 +9,7 @@ use crate::domain::Timestamp;
 use crate::events::Topic;
 use crate::ops::OpsError;
 use crate::ops::tail::places;
-use crate::ops::topics::TailStart;
-use crate::ops::topics::{partitions, unknown};
+use crate::ops::topics::{TailStart, partitions, unknown};
 use crate::ports::admin::{
     self, BusAdmin, ConfigEntry, ConfigOrigin, Copies, NewTopic, PartitionDetail, RETENTION_MS,
 };

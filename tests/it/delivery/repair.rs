@@ -43,6 +43,22 @@ async fn broken(ops: &LocalOps) -> (String, String) {
     (letters[0].id.clone(), detail.payload.unwrap().shown())
 }
 
+/// A shop with an order whose payment the store refused until it was given up; it refuses as often again as the
+/// counter says.
+fn with_an_order_refused<F: Future<Output = ()> + Send + 'static>(
+    then: impl FnOnce(Tester, String, Arc<AtomicI64>) -> F + Send + 'static,
+) {
+    let times = Arc::new(AtomicI64::new(5));
+    let wrap = failing_store(refused(), "insert into payments", &times);
+    let wrap = |ports: Ports, _: &_| wrap(ports);
+    shop_with(&settings(&[]), 1, wrap, |t| async move {
+        t.product("P", "5.00", 10).await;
+        let order = t.buy("ann", "P").await;
+        t.pass(5).await;
+        then(t, order, times).await;
+    });
+}
+
 async fn states(ops: &LocalOps) -> Vec<EntryState> {
     let letters = ops.dead_letters(&DlqFilter::default()).await.unwrap();
     letters.iter().map(|letter| letter.state).collect()
@@ -97,13 +113,7 @@ fn a_payment_that_nobody_understood_is_repaired_and_its_order_is_served() {
 
 #[test]
 fn an_event_that_is_repaired_beside_its_original_is_told_once() {
-    let times = Arc::new(AtomicI64::new(5));
-    let wrap = failing_store(refused(), "insert into payments", &times);
-    let wrap = |ports: Ports, _: &_| wrap(ports);
-    shop_with(&settings(&[]), 1, wrap, |t| async move {
-        t.product("P", "5.00", 10).await;
-        let order = t.buy("ann", "P").await;
-        t.pass(5).await;
+    with_an_order_refused(|t, order, times| async move {
         times.store(0, Ordering::SeqCst); // what was wrong is repaired
         let ops = ops(&t);
         let (id, value) = broken(&ops).await;
@@ -138,13 +148,7 @@ fn an_event_that_is_repaired_beside_its_original_is_told_once() {
 
 #[test]
 fn a_repair_that_fails_is_a_letter_of_its_own_and_can_be_repaired() {
-    let times = Arc::new(AtomicI64::new(5));
-    let wrap = failing_store(refused(), "insert into payments", &times);
-    let wrap = |ports: Ports, _: &_| wrap(ports);
-    shop_with(&settings(&[]), 1, wrap, |t| async move {
-        t.product("P", "5.00", 10).await;
-        let order = t.buy("ann", "P").await;
-        t.pass(5).await;
+    with_an_order_refused(|t, order, times| async move {
         times.store(5, Ordering::SeqCst);
         let ops = ops(&t);
         let (id, value) = broken(&ops).await;

@@ -120,16 +120,7 @@ async fn until(env: &Env, holds: impl Fn() -> bool) {
 
 /// All records of a topic, partition by partition.
 async fn all(bus: &KafkaBus, topic: &str) -> Vec<Arc<Record>> {
-    let mut topics = bus.topics().await;
-    // A connection that a case has broken is made anew by and by.
-    for _ in 0..100 {
-        if !matches!(&topics, Err(e) if e.is_transient()) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        topics = bus.topics().await;
-    }
-    let topics = topics.unwrap();
+    let topics = bus.topics().await.unwrap();
     let info = topics.into_iter().find(|info| info.name == topic).unwrap();
     let mut records: Vec<Arc<Record>> = vec![];
     for partition in info.partitions {

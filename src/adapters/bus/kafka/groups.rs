@@ -35,7 +35,7 @@ pub(super) async fn list(shared: &Arc<Shared>) -> Result<Vec<GroupOffset>, BusEr
         let all: Vec<(&str, u32)> = all.collect();
         let mut rows = vec![];
         let there: BTreeSet<&str> = groups.groups().iter().map(GroupInfo::name).collect();
-        shared.forget_groups(|group| !there.contains(&*shared.outer(group)));
+        shared.keep_clients(&there);
         for group in groups.groups() {
             if let Some(name) = shared.inner(group.name()) {
                 rows.extend(rows_of(&shared, name, group, &all)?);
@@ -181,9 +181,10 @@ fn assigned(shared: &Shared, mut bytes: &[u8]) -> BTreeSet<Place> {
 }
 
 impl Shared {
-    /// Lets the clients of these groups go.
-    fn forget_groups(&self, gone: impl Fn(&str) -> bool) {
+    /// Lets the clients of all but these groups go.
+    fn keep_clients(&self, there: &BTreeSet<&str>) {
         let mut clients = self.group_clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = |group: &str| !there.contains(&*self.outer(group));
         let left: Vec<_> = clients.extract_if(.., |group, _| gone(group)).collect();
         drop(clients);
         // To end one takes its time.

@@ -46,9 +46,11 @@ struct Line(FutureProducer<Quiet>);
 
 impl Producer {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BusError> {
-        let is_shop = options.instance.is_some();
-        let line = if is_shop { Some(Arc::new(Line::new(options)?)) } else { None };
-        Ok(Self { current: RwLock::new(line) })
+        let producer = Self { current: RwLock::default() };
+        if options.instance.is_some() {
+            producer.current(options)?;
+        }
+        Ok(producer)
     }
 
     fn current(&self, options: &KafkaOptions) -> Result<Arc<Line>, BusError> {

@@ -92,11 +92,12 @@ impl Reading {
         from: &BTreeMap<u32, u64>,
     ) -> Result<Self, BusError> {
         let failed = |e: KafkaError| bus_error(&e, topic);
-        let ahead = (AHEAD_KIB / from.len().max(1)).max(AHEAD_KIB_MIN);
+        let lanes = from.len().max(1);
+        let (kib, records) = (AHEAD_KIB / lanes, AHEAD / lanes);
         let mut config = reader_config(&shared);
-        config.set("queued.max.messages.kbytes", ahead.to_string());
-        let records = (AHEAD / from.len().max(1)).max(READER_AHEAD);
-        config.set("queued.min.messages", records.to_string());
+        config
+            .set("queued.max.messages.kbytes", kib.max(AHEAD_KIB_MIN).to_string())
+            .set("queued.min.messages", records.max(READER_AHEAD).to_string());
         let consumer: BaseConsumer<Watched> = client::create(&config, Watched::default())?;
         let (consumer, outer) = (Arc::new(consumer), shared.outer(topic));
         let mut list = TopicPartitionList::with_capacity(from.len());
