@@ -87,33 +87,53 @@ fn a_restore_that_is_killed_leaves_nothing_that_looks_whole_and_is_done_again() 
     }
 }
 
+/// How many files of an unfinished backup are in `place`; none: it is not begun.
+fn unfinished(place: &Path) -> Option<usize> {
+    let mut found = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap());
+    let corner = found.find(|entry| entry.file_name().as_encoded_bytes().starts_with(b"."));
+    corner.and_then(|corner| Some(std::fs::read_dir(corner.path()).ok()?.count()))
+}
+
+/// Kills a shop once its backup to `archive` has `files` files, and tells whether it was in time.
+fn killed_at(files: usize, data: &Path, archive: &Path) -> bool {
+    let mut shop = Served::start(data, &[]);
+    let mut child = ecom()
+        .args(["backup", text(archive), "--data", text(data)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let reached = || unfinished(archive.parent().unwrap()).is_some_and(|there| there >= files);
+    while !reached() && child.try_wait().unwrap().is_none() {
+        std::hint::spin_loop();
+    }
+    shop.kill();
+    child.wait().unwrap();
+    !archive.exists()
+}
+
 #[test]
 fn a_shop_that_is_killed_while_it_is_backed_up_leaves_no_file_or_a_whole_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("shop");
     stopped_shop(&data, 2);
-    let mut made = 0;
-    for kill in 0..8 {
+    // The outside world's copy, the shop's, and the archive of both.
+    for files in 0..=3 {
+        // It takes some milliseconds; who looks may come too late.
+        let in_time = (0..50).any(|turn| {
+            let place = folder.path().join(format!("{files}-{turn}"));
+            std::fs::create_dir(&place).unwrap();
+            let archive = place.join("b.tar");
+            let in_time = killed_at(files, &data, &archive);
+            if !in_time {
+                restore(&archive, &place.join("restored"), &[]);
+            }
+            in_time
+        });
+        assert!(in_time, "never killed with {files} files there");
         let mut shop = Served::start(&data, &[]);
-        let archive = folder.path().join(format!("b{kill}.tar"));
-        let mut child = ecom()
-            .args(["backup", text(&archive), "--data", text(&data)])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(kill * 15));
-        shop.kill();
-        child.wait().unwrap();
-        if archive.exists() {
-            restore(&archive, &folder.path().join(format!("of-{kill}")), &[]);
-            made += 1;
-        }
-        let mut shop = Served::start(&data, &[]);
-        let again = folder.path().join(format!("again{kill}.tar"));
-        back_up(&data, &again);
+        back_up(&data, &folder.path().join(format!("again{files}.tar")));
         assert_eq!(shop.stop(), 0);
     }
-    assert!(made < 8, "none was killed in time");
     passes(&data);
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod collector;
 pub(crate) mod customer;
+pub(crate) mod deaf;
 pub(crate) mod faults;
 pub(crate) mod halt;
 pub(crate) mod own_stack;

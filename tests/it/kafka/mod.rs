@@ -9,6 +9,7 @@ mod orders;
 mod others;
 mod refuses;
 mod silence;
+mod stalls;
 mod story;
 
 use std::collections::BTreeMap;

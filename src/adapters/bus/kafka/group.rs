@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::{BoxFuture, Either, select};
 use futures::{FutureExt, StreamExt};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -17,6 +18,7 @@ use tokio::task::block_in_place;
 
 use super::errors::{bus_error, of_code};
 use super::read::record;
+use super::stall::stalled;
 use super::{Shared, client};
 use crate::ports::bus::{BusError, Position, Record, Subscription};
 
@@ -31,25 +33,32 @@ const LEAVE_MAX: Duration = Duration::from_secs(5);
 /// A topic by the cluster's name, and a partition.
 type Place = (String, i32);
 
-/// Knows which partitions are the member's.
+/// Knows which partitions are the member's, and what it has committed of them.
 #[derive(Default)]
-struct Membership(Mutex<Places>);
+pub(super) struct Membership(Mutex<Places>);
 
 #[derive(Default)]
 struct Places {
     owned: BTreeSet<Place>,
     /// Those that went since the last poll looked.
     gone: BTreeSet<Place>,
+    /// Next offsets that were given to librdkafka to be committed, by our topic.
+    stored: BTreeMap<(String, u32), u64>,
 }
 
 impl Membership {
     fn places(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The next offset of each partition that it has committed.
+    pub(super) fn stored(&self) -> BTreeMap<(String, u32), u64> {
+        self.places().stored.clone()
+    }
 }
 
 #[derive(Clone, Default)]
-struct MemberContext(Arc<Membership>);
+pub(super) struct MemberContext(Arc<Membership>);
 
 impl ClientContext for MemberContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -87,6 +96,8 @@ pub(super) struct Member {
     membership: Arc<Membership>,
     /// Our names by the cluster's.
     topics: BTreeMap<String, Arc<str>>,
+    /// Ends when it is to begin anew. Nobody waits for the lock: it is asked only by who polls.
+    stalled: Mutex<BoxFuture<'static, BusError>>,
 }
 
 impl Member {
@@ -122,14 +133,19 @@ impl Member {
             topics.into_iter().map(|topic| (shared.outer(&topic), topic)).collect();
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(|e| bus_error(&e, group))?;
-        let consumer = Some(Arc::new(consumer));
-        Ok(Self { shared: Arc::clone(shared), consumer, membership, topics })
+        let consumer = Arc::new(consumer);
+        let (watched, known) = (Arc::downgrade(&consumer), Arc::clone(&membership));
+        let stalled = Mutex::new(stalled(Arc::clone(shared), watched, known).fuse().boxed());
+        let shared = Arc::clone(shared);
+        Ok(Self { shared, consumer: Some(consumer), membership, topics, stalled })
     }
 
     /// Drops records of partitions that went while they were taken: they are the next owner's to read.
     fn let_go(&self, taken: &mut Vec<Arc<Record>>) {
-        for (topic, partition) in std::mem::take(&mut self.membership.places().gone) {
+        let mut places = self.membership.places();
+        for (topic, partition) in std::mem::take(&mut places.gone) {
             let Some(topic) = self.topics.get(&topic) else { continue };
+            places.stored.remove(&(topic.to_string(), partition.unsigned_abs()));
             taken.retain(|record| {
                 record.at.topic != *topic || record.at.partition as i32 != partition
             });
@@ -164,12 +180,17 @@ fn polled(e: &KafkaError) -> Option<BusError> {
 #[async_trait]
 impl Subscription for Member {
     async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
-        let mut stream = self.consumer()?.stream();
+        let consumer = Arc::clone(self.consumer()?);
+        let mut stream = consumer.stream();
         let mut taken = vec![];
         loop {
             // Once there is something nothing is waited for, so that nothing is lost on the way.
             let next = if taken.is_empty() {
-                Some(stream.next().await)
+                let stalled = self.stalled.get_mut().unwrap_or_else(PoisonError::into_inner);
+                match select(stream.next(), stalled).await {
+                    Either::Left((next, _)) => Some(next),
+                    Either::Right((e, _)) => return Err(e),
+                }
             } else {
                 stream.next().now_or_never()
             };
@@ -200,7 +221,7 @@ impl Subscription for Member {
         }
         let consumer = self.consumer()?;
         let mut offsets = TopicPartitionList::with_capacity(next.len());
-        let places = self.membership.places();
+        let mut places = self.membership.places();
         let lost = consumer.assignment_lost();
         for at in next {
             let place = (self.shared.outer(&at.topic), at.partition as i32);
@@ -211,7 +232,10 @@ impl Subscription for Member {
                 .add_partition_offset(&place.0, place.1, Offset::Offset(at.offset as i64))
                 .map_err(|e| bus_error(&e, &at.topic))?;
         }
-        consumer.store_offsets(&offsets).map_err(|e| bus_error(&e, "commit"))
+        consumer.store_offsets(&offsets).map_err(|e| bus_error(&e, "commit"))?;
+        let stored = next.iter().map(|at| ((at.topic.to_string(), at.partition), at.offset));
+        places.stored.extend(stored);
+        Ok(())
     }
 }
 

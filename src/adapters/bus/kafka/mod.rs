@@ -13,6 +13,7 @@ mod patience;
 mod publish;
 mod read;
 mod scan;
+mod stall;
 mod topics;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,9 @@
 //! cluster's do not fit, or a right is missing) is replaced by a new one.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -21,6 +23,11 @@ use super::errors::bus_error;
 use crate::events::Topic;
 use crate::ports::bus::{BusError, DEAD_LETTER_BYTES_MAX, NewRecord, Position, RECORD_BYTES_MAX};
 use crate::ports::clock::timeout;
+
+/// A producer that was silent so often is replaced: a cluster may be slow now and then.
+const SILENCES_MAX: u32 = 3;
+/// How long a look takes at most whether a topic that confirms nothing is still there.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// The context of the producer: its log goes where all logs go.
 pub(super) struct Quiet;
@@ -42,7 +49,11 @@ pub(super) struct Producer {
 }
 
 /// A producer until it cannot go on.
-struct Line(FutureProducer<Quiet>);
+struct Line {
+    producer: FutureProducer<Quiet>,
+    /// How often nothing was confirmed by a cluster that answers.
+    silences: AtomicU32,
+}
 
 impl Producer {
     pub(super) fn new(options: &KafkaOptions) -> Result<Self, BusError> {
@@ -70,7 +81,8 @@ impl Producer {
     /// Replaces `dead`, unless somebody else has done so; why it could not go on.
     fn replace(&self, dead: &Arc<Line>, options: &KafkaOptions) -> Result<BusError, BusError> {
         dead.give_up();
-        let why = dead.0.client().fatal_error().map_or_else(String::new, |(_, why)| why);
+        let fatal = dead.producer.client().fatal_error();
+        let why = fatal.map_or_else(|| "nothing is confirmed".to_owned(), |(_, why)| why);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_some_and(|line| Arc::ptr_eq(line, dead)) {
             *current = Some(Arc::new(Line::new(options)?));
@@ -92,13 +104,20 @@ impl Line {
             // Longer than anybody waits: see above.
             .set("message.timeout.ms", "2147483647")
             .set("request.timeout.ms", options.timeout.as_millis().to_string());
-        Ok(Self(client::create(&config, Quiet)?))
+        Ok(Self { producer: client::create(&config, Quiet)?, silences: AtomicU32::new(0) })
+    }
+
+    /// Whether it cannot go on. librdkafka may go on asking a broker that does not lead a partition any more
+    /// (<https://github.com/confluentinc/librdkafka/pull/5593>), and only a new client helps.
+    fn is_dead(&self) -> bool {
+        let silences = self.silences.load(Ordering::Relaxed);
+        silences >= SILENCES_MAX || self.producer.client().fatal_error().is_some()
     }
 
     /// Throws away what waits for the cluster. What it has got already it may keep: of each partition
     /// the first of them.
     fn give_up(&self) {
-        self.0.purge(PurgeConfig::default().queue().inflight().non_blocking());
+        self.producer.purge(PurgeConfig::default().queue().inflight().non_blocking());
     }
 }
 
@@ -123,20 +142,33 @@ pub(super) async fn publish(
     }
     let (line, limit) = (shared.producer.current(&shared.options)?, shared.options.timeout);
     let sent = timeout(shared.clock.as_ref(), limit, send(&line, &routed)).await;
-    let sent = sent.unwrap_or_else(|| {
+    let sent = if let Some(sent) = sent {
+        sent
+    } else {
         line.give_up();
-        let place = &shared.options.bootstrap;
-        Err(BusError::Unavailable(format!("Kafka at {place} has not confirmed within {limit:?}")))
-    });
+        Err(unconfirmed(shared, &line, &routed).await)
+    };
     match sent {
-        Err(_) if line.0.client().fatal_error().is_some() => {
-            Err(shared.producer.replace(&line, &shared.options)?)
-        }
+        Err(_) if line.is_dead() => Err(shared.producer.replace(&line, &shared.options)?),
         sent => sent,
     }
 }
 
-async fn send(producer: &Line, routed: &[Routed]) -> Result<Vec<Position>, BusError> {
+/// Why nothing was confirmed in time: librdkafka waits for a topic that was deleted, too.
+async fn unconfirmed(shared: &Arc<Shared>, line: &Line, routed: &[Routed]) -> BusError {
+    let looked = timeout(shared.clock.as_ref(), LOOK_MAX, shared.refresh()).await;
+    if matches!(looked, Some(Ok(_))) {
+        let gone = routed.iter().find(|one| shared.partitions(&one.topic).is_none());
+        if let Some(gone) = gone {
+            return BusError::Unknown(gone.topic.to_string());
+        }
+        line.silences.fetch_add(1, Ordering::Relaxed);
+    }
+    let (place, limit) = (&shared.options.bootstrap, shared.options.timeout);
+    BusError::Unavailable(format!("Kafka at {place} has not confirmed within {limit:?}"))
+}
+
+async fn send(line: &Line, routed: &[Routed]) -> Result<Vec<Position>, BusError> {
     let mut waiting: VecDeque<(DeliveryFuture, &Routed)> = VecDeque::new();
     let largest = routed.iter().map(|one| size(&one.record)).max().unwrap_or_default();
     let positions = Vec::with_capacity(routed.len());
@@ -144,7 +176,7 @@ async fn send(producer: &Line, routed: &[Routed]) -> Result<Vec<Position>, BusEr
     for one in routed {
         let mut record = Some(future_record(one));
         while let Some(next) = record.take() {
-            match producer.0.send_result(next) {
+            match line.producer.send_result(next) {
                 Ok(delivery) => waiting.push_back((delivery, one)),
                 Err((KafkaError::MessageProduction(Code::QueueFull), back)) => {
                     // Room comes with the next confirmation; ours, or those of somebody else.
