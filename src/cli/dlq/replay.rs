@@ -170,11 +170,11 @@ pub(super) fn told(report: &ReplayReport, dry_run: bool, running: bool) -> std::
     if report.skipped > 0 {
         output::say(format!("{} are done with already and were left alone", report.skipped));
     }
+    report.warnings.iter().for_each(output::say);
     if report.selected == 0 {
         output::say("no open dead letters; nothing to do");
         return Ok(());
     }
-    report.warnings.iter().for_each(output::say);
     output::line(format!("{}: {}", letters(report.selected), all(&report.by_error)))?;
     output::line(format!("back to {}", all(&report.by_topic)))?;
     if dry_run {

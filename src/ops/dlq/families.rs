@@ -232,7 +232,7 @@ fn tells_of_failure(header: &str) -> bool {
 }
 
 /// Headers of `record` when it is sent back: none that tell of a failure or begin with one of `anew`, and
-/// those that are `added`.
+/// those that are `added`, if there is something in them.
 pub(super) fn sent_back<const N: usize>(
     record: &Record,
     anew: &[&str],
@@ -241,6 +241,7 @@ pub(super) fn sent_back<const N: usize>(
     let told =
         |name: &str| tells_of_failure(name) || anew.iter().any(|family| name.starts_with(family));
     let kept = record.headers.iter().filter(|(name, _)| !told(name)).cloned();
+    let added = added.into_iter().filter(|(_, value)| !value.is_empty());
     kept.chain(added.map(|(name, value)| (name.to_owned(), value.into()))).collect()
 }
 
@@ -365,6 +366,15 @@ mod tests {
         assert_eq!((told.family, told.service), (Some(Family::Watermill), Some("bill".into())));
         assert_eq!(text(&[("x-original-topic", "orders")]).family, Some(Family::Plain));
         assert_eq!(text(&[("traceparent", "00-…")]), Told::default());
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_written() {
+        let failed = record(vec![("ecom-replay-group", b"old".into()), ("trace", b"kept".into())]);
+        let added = [("ecom-replay-group", String::new()), ("ecom-replay-count", "1".into())];
+        let sent = sent_back(&failed, &["ecom-replay-"], added);
+        let sent: Vec<&str> = sent.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(sent, ["trace", "ecom-replay-count"]);
     }
 
     proptest! {

@@ -65,7 +65,30 @@ impl Replayer<'_> {
             selected.truncate(report.selected as usize);
             report.warnings = self.warnings(&selected).await?;
         }
+        if !self.ledger.inbox {
+            report.warnings.extend(self.without_inbox(request, &report).await?);
+        }
         Ok(report)
+    }
+
+    /// What is to be known where nobody tells what took effect.
+    async fn without_inbox(
+        &self,
+        request: &ReplayRequest,
+        report: &ReplayReport,
+    ) -> Result<Option<String>, OpsError> {
+        if report.selected > 0 {
+            let topics: Vec<&str> = report.by_topic.keys().map(String::as_str).collect();
+            return Ok(Some(format!(
+                "every group that reads {} gets them, also those that have handled them: make sure that twice does no harm",
+                topics.join(", ")
+            )));
+        }
+        let sent = self.in_state(EntryState::Replaying, request, &mut Cursor::default()).await?;
+        Ok((request.ids.is_empty() && !sent.is_empty()).then(|| {
+            "what was sent back already is left alone, since nobody tells here what took effect: to send a letter again, name its id"
+                .to_owned()
+        }))
     }
 
     /// Whether it makes sense as asked.

@@ -267,6 +267,11 @@ fn plan_lines(plan: &Plan) -> Vec<Line> {
     if report.skipped > 0 {
         told.push(line(format!("{} are done with already", report.skipped), Tone::Dim));
     }
+    for warning in &report.warnings {
+        told.push(vec![]);
+        let warning = line(text::harmless(warning), Tone::Warn);
+        told.extend(text::wrapped(&warning, NARROW as usize - 4));
+    }
     told.extend(choice("Replay", plan.yes));
     told
 }

@@ -133,6 +133,8 @@ fn letters_of_another_system_are_understood_and_sent_back_once() {
         let only = ["dlq", "replay", "--error", "/Illegal/"];
         let plan = there.json(0, &[&only[..], &["--dry-run"]].concat());
         assert_eq!((&plan["selected"], &plan["by_topic"]["orders"]), (&5.into(), &5.into()));
+        let reaches = "every group that reads orders gets them, also those that have handled them";
+        assert!(plan["warnings"][0].as_str().unwrap().starts_with(reaches), "{plan}");
         assert_eq!(all(&there.bus, "orders").await.len(), 0, "a dry run sends nothing");
         let report = there.json(0, &only);
         assert_eq!((&report["replayed"], &report["pending"]), (&5.into(), &5.into()));
@@ -147,6 +149,8 @@ fn letters_of_another_system_are_understood_and_sent_back_once() {
         }
         let again = there.json(0, &only);
         assert_eq!(again["selected"], 0, "what was sent once is not sent again unasked");
+        let alone = "what was sent back already is left alone";
+        assert!(again["warnings"][0].as_str().unwrap().starts_with(alone), "{again}");
         assert_eq!(there.states(), [("open".into(), 2), ("replaying".into(), 5)].into());
 
         // Its reader fails again, and writes another letter that carries on the replay's headers.
