@@ -10,7 +10,7 @@ use super::{DataArg, Exit};
 use crate::app::Settings;
 use crate::app::zone::local;
 use crate::domain::Timestamp;
-use crate::ops::trace::telling::{ending, line};
+use crate::ops::trace::telling::{ending, lasting, line};
 use crate::ops::trace::tree::laid_out;
 use crate::ops::trace::{Trace, TraceQuery};
 
@@ -62,13 +62,13 @@ fn text(trace: &Trace) -> String {
     text.push('\n');
     let begun = trace.steps.first().map_or(Timestamp::default(), |step| step.at);
     for (depth, step) in laid_out(&trace.steps) {
-        let after = step.at.since(begun).as_millis();
+        let after = lasting(step.at.since(begun));
         let indent = "  ".repeat(depth);
         let _ = writeln!(
             text,
             "{}  {:>9}  {indent}{}",
             local(step.at),
-            format!("+{after} ms"),
+            format!("+{after}"),
             line(step)
         );
     }

@@ -127,7 +127,8 @@ pub(super) fn run(args: &TuiArgs, settings: &Settings) -> anyhow::Result<Exit> {
         if !args.once {
             return full_screen(setup, doer(Some(Arc::clone(&reach.ops)), None)).await;
         }
-        let doer = Doer { patient: false, ..doer(Some(Arc::clone(&reach.ops)), None) };
+        let mut doer = doer(Some(Arc::clone(&reach.ops)), None);
+        doer.patient = false;
         let state = snapshot::once(setup, &doer, args.size.unwrap_or(SIZE), &keys).await;
         match args.output {
             Format::Text => output::out(&snapshot::text(&state))?,
@@ -185,7 +186,7 @@ pub(super) async fn full_screen(setup: Setup, doer: Doer) -> anyhow::Result<Exit
 /// Who does what a console asks for.
 pub(super) fn doer(ops: Option<Arc<dyn Ops>>, run: Option<RunSource>) -> Doer {
     let Environment { clock, spawn, .. } = Environment::system();
-    Doer { ops, run, clock, spawn, actor: actor(), patient: true }
+    Doer::new((ops, run), clock, spawn, actor())
 }
 
 fn label(settings: &Settings, reach: &Reach) -> String {

@@ -1,6 +1,7 @@
 //! Doing what was decided: the only part of the console that talks to a shop or cluster.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
@@ -21,6 +22,8 @@ use crate::ports::spawn::Spawn;
 
 /// How long groups are looked at before they are judged.
 const WATCH: Duration = Duration::from_secs(5);
+/// How many times longer than a look at everything took the pause before the next one is.
+const PULSE_RESTS: u64 = 3;
 /// Pause between two looks at a topic that is followed.
 const TAIL_EVERY: Duration = Duration::from_millis(200);
 /// Pause between two looks at a job.
@@ -52,9 +55,21 @@ pub struct Doer {
     pub actor: String,
     /// Whether looks may take their time.
     pub patient: bool,
+    /// How long the last look at everything took, in milliseconds.
+    pulse_took: Arc<AtomicU64>,
 }
 
 impl Doer {
+    /// Of `ops`, or of a run only; looks take their time.
+    pub fn new(
+        (ops, run): (Option<Arc<dyn Ops>>, Option<RunSource>),
+        clock: Arc<dyn Clock>,
+        spawn: Arc<dyn Spawn>,
+        actor: String,
+    ) -> Self {
+        Self { ops, run, clock, spawn, actor, patient: true, pulse_took: Arc::default() }
+    }
+
     /// Does it beside everything else; what comes of it goes to `told`.
     pub fn begin(&self, effect: Effect, told: Sender<Msg>) {
         let doer = self.clone();
@@ -62,11 +77,30 @@ impl Doer {
             if doer.patient {
                 doer.clock.sleep(pause(&effect)).await;
             }
-            if let Some(msg) = doer.done(effect).await {
+            let done = match effect {
+                Effect::Load(Load::Pulse) => doer.pulse().await,
+                effect => doer.done(effect).await,
+            };
+            if let Some(msg) = done {
                 // Nobody listens any more: the console is closed.
                 let _ = told.send(msg).await;
             }
         }));
+    }
+
+    /// A look at everything. Of a cluster with many groups it is work, and rests in proportion.
+    async fn pulse(&self) -> Option<Msg> {
+        if self.patient {
+            let rest = PULSE_RESTS * self.pulse_took.load(Ordering::Relaxed);
+            self.clock.sleep(Duration::from_millis(rest)).await;
+        }
+        let began = self.clock.elapsed();
+        let done = self.done(Effect::Load(Load::Pulse)).await;
+        // What was waited for in vain is asked again at once.
+        let told = matches!(done, Some(Msg::Loaded(_)));
+        let took = if told { self.clock.elapsed().saturating_sub(began) } else { Duration::ZERO };
+        self.pulse_took.store(took.as_millis() as u64, Ordering::Relaxed);
+        done
     }
 
     /// Does it; what came of it.

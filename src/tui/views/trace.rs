@@ -1,7 +1,7 @@
 //! What happened to an order, step below step.
 
 use crate::domain::Timestamp;
-use crate::ops::trace::telling::{ending, line as told};
+use crate::ops::trace::telling::{ending, lasting, line as told};
 use crate::ops::trace::tree::laid_out;
 use crate::ops::trace::{Step, StepKind, Trace};
 use crate::tui::state::popup::{Line, Page, line};
@@ -12,9 +12,9 @@ use crate::tui::theme::Tone;
 pub fn page(trace: &Trace) -> Page {
     let begun = trace.steps.first().map_or(Timestamp::default(), |step| step.at);
     let step = |(depth, step): (usize, &Step)| {
-        let after = step.at.since(begun).as_millis();
+        let after = lasting(step.at.since(begun));
         vec![
-            (format!("{} {:>9} ", text::clock(step.at), format!("+{after} ms")), Tone::Dim),
+            (format!("{} {:>9} ", text::clock(step.at), format!("+{after}")), Tone::Dim),
             ("  ".repeat(depth), Tone::Plain),
             (text::harmless(&told(step)), tone(step)),
         ]

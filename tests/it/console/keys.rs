@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event, KeyEvent, KeyModifiers};
 use ecom::adapters::spawn::TokioSpawn;
+use ecom::ops::Ops;
 use ecom::ops::local::{Ground, LocalOps};
 use ecom::ports::Clock;
 use ecom::tui::app::{Loop, Screen};
@@ -52,14 +53,8 @@ impl Screen for Film {
 pub(super) fn doer(t: &Tester) -> Doer {
     let ground = Ground::of_shop(t.shop.ports(), t.embedded.console.store(), true);
     let spawn = Arc::clone(&t.shop.ports().spawn);
-    Doer {
-        ops: Some(Arc::new(LocalOps::new(ground))),
-        run: None,
-        clock: Arc::new(t.clock.clone()),
-        spawn,
-        actor: "ann".into(),
-        patient: true,
-    }
+    let ops: Arc<dyn Ops> = Arc::new(LocalOps::new(ground));
+    Doer::new((Some(ops), None), Arc::new(t.clock.clone()), spawn, "ann".into())
 }
 
 /// These keys, one after another, each after a while.
@@ -172,14 +167,9 @@ fn real_time_passes_for_a_console_as_well() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let clock = Arc::new(ecom::app::SystemClock::default());
-        let doer = Doer {
-            ops: None,
-            run: None,
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            spawn: Arc::new(TokioSpawn::current()),
-            actor: "ann".into(),
-            patient: true,
-        };
+        let spawn = Arc::new(TokioSpawn::current());
+        let of_doer = Arc::clone(&clock) as Arc<dyn Clock>;
+        let doer = Doer::new((None, None), of_doer, spawn, "ann".into());
         let mut screen = Film::default();
         let state = State::new(Setup::default(), (80, 24), clock.now());
         let key =

@@ -228,8 +228,7 @@ fn panicking() {
     runtime.block_on(async {
         let clock = std::sync::Arc::new(SystemClock::default());
         let spawn = std::sync::Arc::new(TokioSpawn::current());
-        let (ops, run, actor) = (None, None, "ann".to_owned());
-        let doer = Doer { ops, run, clock, spawn, actor, patient: true };
+        let doer = Doer::new((None, None), clock, spawn, "ann".to_owned());
         let soon = async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             panic!("on purpose");
