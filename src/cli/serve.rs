@@ -74,7 +74,10 @@ impl ServeArgs {
 
 pub(super) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(args, settings))
+    let ended = runtime.block_on(serve(args, settings));
+    // A question to a server that is silent is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {

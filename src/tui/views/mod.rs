@@ -77,18 +77,31 @@ fn header(state: &State, area: Rect, buffer: &mut Buffer) {
         let place = Rect { x: tab.x, width: area.right().saturating_sub(tab.x), ..area };
         end = write(state, &vec![(tab.text, tone)], place, buffer);
     }
-    let mut right: Line = vec![(text::clock(state.now), Tone::Dim)];
-    let label = &state.setup.label;
-    let room = usize::from(area.right().saturating_sub(end + 1));
-    let columns = |line: &Line| line.iter().map(|(text, _)| text.chars().count()).sum::<usize>();
-    if label.chars().count() + columns(&right) + 2 <= room {
-        let tone = if state.setup.rights == Rights::All { Tone::Dim } else { Tone::Warn };
-        right.insert(0, (format!("{label}  "), tone));
+    let mut right: Line = vec![];
+    if places::has_label_above(state) {
+        right.extend([label(state), ("  ".into(), Tone::Plain)]);
     }
-    let width = columns(&right);
-    if width <= room {
-        let place = Rect { x: area.right() - width as u16, width: width as u16, ..area };
-        write(state, &right, place, buffer);
+    right.push((text::clock(state.now), Tone::Dim));
+    at_the_right(
+        state,
+        &right,
+        Rect { x: end, width: area.right().saturating_sub(end), ..area },
+        buffer,
+    );
+}
+
+/// What it is that is looked at.
+fn label(state: &State) -> (String, Tone) {
+    let tone = if state.setup.rights == Rights::All { Tone::Dim } else { Tone::Warn };
+    (state.setup.label.clone(), tone)
+}
+
+/// Writes a line at the right end, if there is room and a column before it.
+fn at_the_right(state: &State, line: &Line, area: Rect, buffer: &mut Buffer) {
+    let width = line.iter().map(|(text, _)| text.chars().count()).sum::<usize>();
+    if width < usize::from(area.width) {
+        let width = width as u16;
+        write(state, line, Rect { x: area.right() - width, width, ..area }, buffer);
     }
 }
 
@@ -109,7 +122,11 @@ fn says(state: &State, area: Rect, buffer: &mut Buffer) {
     } else {
         standing(state)
     };
-    write(state, &line, area, buffer);
+    let end = write(state, &line, area, buffer) + 1;
+    if !places::has_label_above(state) {
+        let rest = Rect { x: end, width: area.right().saturating_sub(end), ..area };
+        at_the_right(state, &vec![label(state)], rest, buffer);
+    }
 }
 
 fn standing(state: &State) -> Line {

@@ -37,6 +37,14 @@ pub fn tabs(state: &State) -> Vec<Tab> {
     View::ALL.iter().map(tab).collect()
 }
 
+/// Whether what is looked at is named in the header, before the time; else it is in the line above the keys.
+pub fn has_label_above(state: &State) -> bool {
+    const CLOCK: usize = 8;
+    let tabs: usize = tabs(state).iter().map(|tab| tab.text.chars().count()).sum();
+    let label = state.setup.label.chars().count();
+    tabs + 1 + label + 2 + CLOCK <= usize::from(state.size.0)
+}
+
 /// The view whose name is at this column.
 pub fn tab_at(state: &State, column: u16) -> Option<View> {
     let tabs = tabs(state);
