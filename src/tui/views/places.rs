@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use crate::tui::keymap::View;
 use crate::tui::state::State;
 
-/// Columns from which a popup leaves a margin.
-const WIDE: u16 = 60;
+/// Columns at each side of a popup; one for which there are not so many takes them all.
+const MARGIN: u16 = 3;
 
 /// A view's name at the top.
 pub struct Tab {
@@ -87,8 +87,8 @@ pub fn row_at(state: &State, row: u16) -> Option<usize> {
 /// Where a popup lies: as large as `wanted`, inside of the body.
 pub fn popup(area: Rect, wanted: (u16, u16)) -> Rect {
     let (_, body, _, _) = screen(area);
-    let margin = if area.width >= WIDE { 2 } else { 0 };
-    let width = wanted.0.min(body.width.saturating_sub(2 * margin));
+    let fits = wanted.0.saturating_add(2 * MARGIN) <= body.width;
+    let width = if fits { wanted.0 } else { body.width };
     let height = wanted.1.min(body.height);
     Rect {
         x: body.x + (body.width - width) / 2,
