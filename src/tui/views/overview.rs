@@ -50,18 +50,28 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         }
     }
     rest = charts(state, rest, buffer);
-    let left = Rect { width: if area.width >= WIDE { rest.width / 2 } else { rest.width }, ..rest };
+    let troubles: Vec<Line> = troubles(state)
+        .iter()
+        .flat_map(|line| text::wrapped(line, usize::from(area.width)))
+        .collect();
+    let (groups, half) = (groups(state), rest.width / 2);
     if area.width >= WIDE {
-        lines(state, &groups(state), left, buffer);
-        let right = Rect { x: left.right() + 1, width: rest.width - left.width - 1, ..rest };
-        let mut all = errors(state, right.width);
-        all.extend(troubles(state));
-        lines(state, &all, right, buffer);
+        let left = Rect { width: half - 1, ..rest };
+        let right = Rect { x: rest.x + half, width: rest.width - half, ..rest };
+        let errors = errors(state, right.width);
+        // Troubles have a third of the rows, and those that nobody else needs.
+        let theirs = rest.height.min(troubles.len() as u16).min(rest.height / 3);
+        let rows = (groups.len().max(errors.len()) as u16 + 1).min(rest.height - theirs);
+        lines(state, &groups, Rect { height: rows.saturating_sub(1), ..left }, buffer);
+        lines(state, &errors, Rect { height: rows.saturating_sub(1), ..right }, buffer);
+        lines(state, &troubles, below(rest, rows), buffer);
     } else {
-        let mut all = errors(state, left.width);
-        all.extend(groups(state));
-        all.extend(troubles(state));
-        lines(state, &all, left, buffer);
+        let mut errors = errors(state, rest.width);
+        if !errors.is_empty() {
+            errors.push(vec![]);
+        }
+        let all = [errors, groups, troubles].concat();
+        lines(state, &all, rest, buffer);
     }
 }
 
@@ -115,13 +125,13 @@ pub(super) fn chart(
         Scale::Fit => text::span(history.len() as u64),
         Scale::Seconds(_) => text::span((step * width) as u64),
     };
-    let head = vec![
-        (format!("{title} "), Tone::Accent),
-        (
-            format!("now {}, top {}, {span}", text::number(history.last()), text::number(top)),
-            Tone::Dim,
-        ),
-    ];
+    let mut told = format!("now {}", text::number(history.last()));
+    for more in [format!(", top {}", text::number(top)), format!(", {span}")] {
+        if title.chars().count() + 1 + told.chars().count() + more.chars().count() <= width {
+            told += &more;
+        }
+    }
+    let head = vec![(format!("{title} "), Tone::Accent), (told, Tone::Dim)];
     write(state, &head, area, buffer);
     let mut data = vec![0; width.saturating_sub(columns.len())];
     data.extend(columns);
@@ -172,16 +182,19 @@ fn groups(state: &State) -> Vec<Line> {
 
 /// Why events died, the most frequent reason first.
 fn errors(state: &State, width: u16) -> Vec<Line> {
-    const BAR: u64 = 16;
+    let full: u64 = match width {
+        70.. => 16,
+        50.. => 8,
+        _ => 0,
+    };
     let letters = state.pulse.iter().flat_map(|pulse| &pulse.letters);
     let mut open: Vec<_> = letters.filter(|letters| letters.open > 0).collect();
     open.sort_by_key(|letters| std::cmp::Reverse(letters.open));
     let Some(most) = open.first().map(|letters| letters.open) else { return vec![] };
     let mut all: Vec<Line> = vec![line("why events died", Tone::Accent)];
-    let bars = width >= 50;
     all.extend(open.into_iter().map(|letters| {
-        let bar = "█".repeat((letters.open * BAR).div_ceil(most) as usize);
-        let bar = if bars { format!("{bar:16} ") } else { String::new() };
+        let bar = "█".repeat((letters.open * full).div_ceil(most) as usize);
+        let bar = if full > 0 { format!("{bar:0$} ", full as usize) } else { bar };
         vec![
             (format!("{:>9} ", text::number(letters.open)), Tone::Bad),
             (bar, Tone::Bad),
@@ -189,7 +202,6 @@ fn errors(state: &State, width: u16) -> Vec<Line> {
             (format!("  {} ago", text::ago(state.now, letters.last_at)), Tone::Dim),
         ]
     }));
-    all.push(vec![]);
     all
 }
 
