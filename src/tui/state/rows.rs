@@ -153,12 +153,14 @@ pub(super) const LETTERS: &[Column] = &[
     words("key", 16),
     words("error", 0),
     words("id", 20),
+    words("service", 12),
 ];
 
 pub(super) fn letter(letter: &DeadLetter) -> Row {
     let key = letter.key.as_ref().map(crate::ops::blob::Blob::shown).unwrap_or_default();
     let kind =
         if letter.event_type.is_empty() { &letter.original_topic } else { &letter.event_type };
+    let by = if letter.service.is_empty() { &letter.group } else { &letter.service };
     Row {
         key: letter.id.clone(),
         cells: vec![
@@ -168,6 +170,7 @@ pub(super) fn letter(letter: &DeadLetter) -> Row {
             Cell::text(text::one_line(&key, PREVIEW)),
             Cell::text(text::one_line(&letter.error_reason, PREVIEW)),
             Cell::text(text::harmless(&letter.id)).tone(Tone::Dim),
+            Cell::text(text::one_line(by, PREVIEW)),
         ],
     }
 }
