@@ -39,8 +39,15 @@ fn open(path: &Path) -> anyhow::Result<()> {
 /// What the user made of `before` in their editor, and the file that it is in; none if nothing was changed.
 pub fn edited(before: &[u8]) -> anyhow::Result<Option<(PathBuf, Vec<u8>)>> {
     let path = scratch(before)?;
-    open(&path)?;
+    let opened = open(&path);
     let after = std::fs::read(&path)?;
+    if let Err(e) = opened {
+        if after != before {
+            return Err(e.context(format!("your text is in {}", path.display())));
+        }
+        remove(&path);
+        return Err(e);
+    }
     if after == before {
         remove(&path);
         return Ok(None);

@@ -58,7 +58,11 @@ fn a_repair_that_is_no_event_is_refused_and_what_was_typed_is_kept() {
     let id = ids(data).remove(0);
     let path = data.to_str().unwrap();
     let args = ["dlq", "edit", &id, "--data", path];
-    let edit = |editor: &Path| ecom().args(args).env("EDITOR", editor).output().unwrap();
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let edit = |editor: &Path| {
+        ecom().args(args).env("EDITOR", editor).env("TMPDIR", &temporary).output().unwrap()
+    };
     let ran = edit(&editor(folder.path(), r#"{"event_id":"x"}"#));
     expect(&ran, &args, 2, "the value is still wrong");
     let said = ran.err();
@@ -74,6 +78,11 @@ fn a_repair_that_is_no_event_is_refused_and_what_was_typed_is_kept() {
         "set EDITOR, or give the value with --value",
     );
     expect(&edit(Path::new("false")), &args, 1, "nothing is sent");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "nothing was typed");
+    let failing = editor(folder.path(), "half");
+    let script = std::fs::read_to_string(&failing).unwrap();
+    std::fs::write(&failing, script + "exit 1\n").unwrap();
+    expect(&edit(&failing), &args, 1, "your text is in");
     let piped = ["dlq", "edit", &id, "--value", "-", "--data", path];
     expect(&run_with_input(&piped, b"[]"), &piped, 2, "the value is still wrong");
     assert_eq!(states(data), ["open", "open"]);

@@ -95,7 +95,7 @@ fn a_group_with_members_is_left_alone_and_one_without_reads_again() {
 fn console(data: &Path, script: &Path) -> Terminal {
     let mut command = ecom();
     command.args(["tui", "--view", "topics", "--data"]).arg(data);
-    command.env("EDITOR", format!("sh {}", script.display()));
+    command.env("EDITOR", format!("sh {}", script.display())).env("TMPDIR", data);
     Terminal::start(command)
 }
 

@@ -167,7 +167,7 @@ fn an_editor_gets_the_terminal_and_gives_it_back() {
     .unwrap();
     let mut command = ecom();
     command.args(["tui", "--view", "dlq", "--data", data]);
-    command.env("EDITOR", format!("sh {}", script.display()));
+    command.env("EDITOR", format!("sh {}", script.display())).env("TMPDIR", folder.path());
     let mut terminal = Terminal::start(command);
     terminal.wait_for("decode.malformed");
     terminal.press("\r");
