@@ -25,6 +25,8 @@ use crate::tui::remap::Keymap;
 
 /// How long a drain may take.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long leaving may take after that.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -75,8 +77,8 @@ impl ServeArgs {
 pub(super) fn run(args: &ServeArgs, settings: &Settings) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(args, settings));
-    // A question to a server that is silent is not waited for.
-    runtime.shutdown_background();
+    // Who was not finished in time may leave its groups; a question to a server that is silent is given up.
+    runtime.shutdown_timeout(LEAVE_MAX);
     ended
 }
 

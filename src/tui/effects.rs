@@ -24,6 +24,8 @@ use crate::ports::spawn::Spawn;
 const WATCH: Duration = Duration::from_secs(5);
 /// How many times longer than a look at everything took the pause before the next one is.
 const PULSE_RESTS: u64 = 3;
+/// That pause is never longer, in milliseconds.
+const PULSE_REST_MAX: u64 = 30_000;
 /// Pause between two looks at a topic that is followed.
 const TAIL_EVERY: Duration = Duration::from_millis(200);
 /// Pause between two looks at a job.
@@ -91,7 +93,8 @@ impl Doer {
     /// A look at everything. Of a cluster with many groups it is work, and rests in proportion.
     async fn pulse(&self) -> Option<Msg> {
         if self.patient {
-            let rest = PULSE_RESTS * self.pulse_took.load(Ordering::Relaxed);
+            let took = self.pulse_took.load(Ordering::Relaxed);
+            let rest = took.saturating_mul(PULSE_RESTS).min(PULSE_REST_MAX);
             self.clock.sleep(Duration::from_millis(rest)).await;
         }
         let began = self.clock.elapsed();

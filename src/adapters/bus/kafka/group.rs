@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::{BoxFuture, Either, select};
-use futures::{FutureExt, StreamExt};
+use futures::future::{BoxFuture, poll_fn};
+use futures::{FutureExt, Stream, StreamExt};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
@@ -18,7 +19,7 @@ use tokio::task::block_in_place;
 
 use super::errors::{bus_error, of_code};
 use super::read::record;
-use super::stall::stalled;
+use super::stall::Watch;
 use super::{Shared, client};
 use crate::ports::bus::{BusError, Position, Record, Subscription};
 
@@ -27,8 +28,12 @@ const AHEAD: &str = "10000";
 /// What a member that dies has done in this time is delivered again. A commit is a write of the cluster's
 /// own, so that one for each batch would cost more than the batch.
 const COMMIT_EVERY_MS: &str = "200";
+/// What is no record is passed over one by one: that a commit was made comes before the records that wait.
+const EVENTS_MAX: usize = 16;
 /// How long leaving may take.
 const LEAVE_MAX: Duration = Duration::from_secs(5);
+/// Pause before it is seen again whether nobody looks at a consumer that leaves.
+const LOOK_ENDS: Duration = Duration::from_millis(10);
 
 /// A topic by the cluster's name, and a partition.
 type Place = (String, i32);
@@ -134,8 +139,13 @@ impl Member {
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(|e| bus_error(&e, group))?;
         let consumer = Arc::new(consumer);
-        let (watched, known) = (Arc::downgrade(&consumer), Arc::clone(&membership));
-        let stalled = Mutex::new(stalled(Arc::clone(shared), watched, known).fuse().boxed());
+        let watch = Watch {
+            shared: Arc::clone(shared),
+            group: group.to_owned(),
+            consumer: Arc::downgrade(&consumer),
+            membership: Arc::clone(&membership),
+        };
+        let stalled = Mutex::new(watch.stalled().fuse().boxed());
         let shared = Arc::clone(shared);
         Ok(Self { shared, consumer: Some(consumer), membership, topics, stalled })
     }
@@ -177,6 +187,20 @@ fn polled(e: &KafkaError) -> Option<BusError> {
     }
 }
 
+/// What comes next; that the member is stalled only if nothing waits to be taken.
+fn next_unless<S: Stream + Unpin>(
+    stalled: &mut BoxFuture<'static, BusError>,
+    stream: &mut S,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Option<S::Item>, BusError>> {
+    for _ in 0..EVENTS_MAX {
+        if let Poll::Ready(next) = stream.poll_next_unpin(cx) {
+            return Poll::Ready(Ok(next));
+        }
+    }
+    stalled.poll_unpin(cx).map(Err)
+}
+
 #[async_trait]
 impl Subscription for Member {
     async fn poll(&mut self, max: usize) -> Result<Vec<Arc<Record>>, BusError> {
@@ -187,10 +211,7 @@ impl Subscription for Member {
             // Once there is something nothing is waited for, so that nothing is lost on the way.
             let next = if taken.is_empty() {
                 let stalled = self.stalled.get_mut().unwrap_or_else(PoisonError::into_inner);
-                match select(stream.next(), stalled).await {
-                    Either::Left((next, _)) => Some(next),
-                    Either::Right((e, _)) => return Err(e),
-                }
+                Some(poll_fn(|cx| next_unless(stalled, &mut stream, cx)).await?)
             } else {
                 stream.next().now_or_never()
             };
@@ -247,6 +268,10 @@ impl Drop for Member {
         #[expect(clippy::disallowed_methods, reason = "leaving blocks its thread")]
         std::thread::spawn(move || {
             consumer.unsubscribe();
+            // A look at it may be under way.
+            while Arc::strong_count(&consumer) > 1 {
+                std::thread::sleep(LOOK_ENDS);
+            }
             drop(consumer);
             let _ = left.send(());
         });

@@ -50,6 +50,8 @@ struct Shared {
     known: RwLock<BTreeMap<Arc<str>, u32>>,
     readers: Mutex<Vec<read::Reader>>,
     group_clients: Mutex<BTreeMap<String, Arc<BaseConsumer<Watched>>>>,
+    /// How often members of a group were stalled one after another.
+    stalls: Mutex<BTreeMap<String, u32>>,
 }
 
 impl KafkaBus {
@@ -64,6 +66,7 @@ impl KafkaBus {
             known: RwLock::default(),
             readers: Mutex::default(),
             group_clients: Mutex::default(),
+            stalls: Mutex::default(),
             clock,
             options,
         };

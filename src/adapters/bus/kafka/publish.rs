@@ -27,7 +27,9 @@ use crate::ports::clock::timeout;
 /// A producer that was silent so often is replaced: a cluster may be slow now and then.
 const SILENCES_MAX: u32 = 3;
 /// How long a look takes at most whether a topic that confirms nothing is still there.
-const LOOK_MAX: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(5);
+/// Pause before a topic that is not there is looked for again.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// The context of the producer: its log goes where all logs go.
 pub(super) struct Quiet;
@@ -149,23 +151,43 @@ pub(super) async fn publish(
         Err(unconfirmed(shared, &line, &routed).await)
     };
     match sent {
+        Ok(positions) => {
+            line.silences.store(0, Ordering::Relaxed);
+            Ok(positions)
+        }
         Err(_) if line.is_dead() => Err(shared.producer.replace(&line, &shared.options)?),
-        sent => sent,
+        Err(e) => Err(e),
     }
 }
 
 /// Why nothing was confirmed in time: librdkafka waits for a topic that was deleted, too.
 async fn unconfirmed(shared: &Arc<Shared>, line: &Line, routed: &[Routed]) -> BusError {
-    let looked = timeout(shared.clock.as_ref(), LOOK_MAX, shared.refresh()).await;
-    if matches!(looked, Some(Ok(_))) {
-        let gone = routed.iter().find(|one| shared.partitions(&one.topic).is_none());
-        if let Some(gone) = gone {
-            return BusError::Unknown(gone.topic.to_string());
-        }
-        line.silences.fetch_add(1, Ordering::Relaxed);
-    }
     let (place, limit) = (&shared.options.bootstrap, shared.options.timeout);
+    let clock = shared.clock.as_ref();
+    match timeout(clock, LOOK_MAX, gone(shared, routed)).await {
+        Some(Ok(Some(topic))) => return BusError::Unknown(topic.to_string()),
+        Some(Ok(None)) => {
+            line.silences.fetch_add(1, Ordering::Relaxed);
+        }
+        // The cluster does not answer either.
+        Some(Err(_)) | None => {}
+    }
     BusError::Unavailable(format!("Kafka at {place} has not confirmed within {limit:?}"))
+}
+
+/// A topic that is gone. A broker that has just begun may not know all of them: two must agree.
+async fn gone(shared: &Arc<Shared>, routed: &[Routed]) -> Result<Option<Arc<str>>, BusError> {
+    let mut missing = None;
+    for pause in [Duration::ZERO, AGAIN_AFTER] {
+        shared.clock.sleep(pause).await;
+        shared.refresh().await?;
+        let mut topics = routed.iter().map(|one| &one.topic);
+        missing = topics.find(|topic| shared.partitions(topic).is_none()).cloned();
+        if missing.is_none() {
+            break;
+        }
+    }
+    Ok(missing)
 }
 
 async fn send(line: &Line, routed: &[Routed]) -> Result<Vec<Position>, BusError> {

@@ -2,9 +2,10 @@
 //! partition any more (<https://github.com/confluentinc/librdkafka/pull/5593>). Only a new client helps.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -16,7 +17,14 @@ use super::{Shared, blocking};
 use crate::ports::bus::{BusError, Position};
 
 /// Next offsets, by our topic and its partition.
-type Offsets = BTreeMap<(String, u32), u64>;
+type Offsets = BTreeMap<Place, u64>;
+type Place = (String, u32);
+
+/// Between two looks, the shortest and the longest; else as long as a question may take.
+const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// A member that was stalled is followed by one that is twice as patient: what is slow is not stalled. So often
+/// at most.
+const DOUBLED_MAX: u32 = 6;
 
 /// What a member lacks at one moment; usually no more at the next look.
 #[derive(Default)]
@@ -27,45 +35,82 @@ struct Lacks {
     commits: Offsets,
 }
 
-/// Ends when a member has lacked a record that is there, or the cluster a commit of it, from one look to the
-/// next; there is a look as often as a question may take. To be asked only while nothing waits to be taken.
-pub(super) async fn stalled(
-    shared: Arc<Shared>,
-    consumer: Weak<StreamConsumer<MemberContext>>,
-    membership: Arc<Membership>,
-) -> BusError {
-    let mut before = Lacks::default();
-    loop {
-        shared.clock.sleep(shared.options.timeout).await;
-        let Some(asked) = consumer.upgrade() else { return std::future::pending().await };
-        let (asker, stored) = (Arc::clone(&shared), membership.stored());
-        // A cluster that does not answer has other troubles.
-        let now = blocking(move || lacks(&asker, &asked, &stored)).await.unwrap_or_default();
-        if let Some((topic, partition)) = still(&before.commits, &now.commits).next() {
-            return anew(&format!("a commit of {topic}/{partition} was lost"));
+/// Who looks after a member.
+pub(super) struct Watch {
+    pub(super) shared: Arc<Shared>,
+    pub(super) group: String,
+    pub(super) consumer: Weak<StreamConsumer<MemberContext>>,
+    pub(super) membership: Arc<Membership>,
+}
+
+impl Watch {
+    /// Ends when the member has lacked a record that is there, or the cluster a commit of it, from one look to
+    /// the next. To be asked only while nothing waits to be taken.
+    pub(super) async fn stalled(self) -> BusError {
+        let shared = &self.shared;
+        let mut before = Lacks::default();
+        // Looks that were as the one before.
+        let mut same = 0;
+        loop {
+            shared.clock.sleep(shared.options.timeout.clamp(EVERY.0, EVERY.1)).await;
+            let Some(consumer) = self.consumer.upgrade() else { break };
+            let (asker, stored) = (Arc::clone(shared), self.membership.stored());
+            // A cluster that does not answer has other troubles.
+            let now = blocking(move || lacks(&asker, &consumer, &stored)).await.unwrap_or_default();
+            let lacking = still(&before.commits, &now.commits).next().is_some()
+                || still(&before.records, &now.records).next().is_some();
+            same = if lacking { same + 1 } else { 0 };
+            if now.records.is_empty() && now.commits.is_empty() {
+                shared.stalls().remove(&self.group);
+            }
+            if same >= self.patience()
+                && let Some(what) = self.verdict(&before, &now).await
+            {
+                *shared.stalls().entry(self.group.clone()).or_default() += 1;
+                return BusError::Unavailable(format!("{what}; joining anew"));
+            }
+            before = now;
         }
-        for (topic, partition) in still(&before.records, &now.records) {
-            let offset = now.records[&(topic.clone(), *partition)];
-            let at = Position { topic: topic.as_str().into(), partition: *partition, offset };
+        std::future::pending().await
+    }
+
+    /// Looks that must be as the one before.
+    fn patience(&self) -> u32 {
+        let stalls = self.shared.stalls().get(&self.group).copied().unwrap_or_default();
+        1 << stalls.min(DOUBLED_MAX)
+    }
+
+    async fn verdict(&self, before: &Lacks, now: &Lacks) -> Option<String> {
+        if let Some(((topic, partition), _)) = still(&before.commits, &now.commits).next() {
+            return Some(format!("a commit of {topic}/{partition} was lost"));
+        }
+        for ((topic, partition), offset) in still(&before.records, &now.records) {
+            let at =
+                Position { topic: topic.as_str().into(), partition: *partition, offset: *offset };
             // What ends a transaction is no record.
-            if read(&shared, &at, 1).await.is_ok_and(|found| !found.is_empty()) {
-                return anew(&format!("{at} is there and does not come"));
+            let there = read(&self.shared, &at, 1).await.is_ok_and(|found| !found.is_empty());
+            let given = self.consumer.upgrade().and_then(|consumer| consumer.position().ok());
+            let given = given.map(|list| offsets(&self.shared, &list)).unwrap_or_default();
+            // It may have come while it was looked for, or be another member's now.
+            let still = given.get(&(topic.clone(), *partition));
+            if there && still.is_some_and(|given| given.is_none_or(|next| next == *offset)) {
+                return Some(format!("{at} is there and does not come"));
             }
         }
-        before = now;
+        None
     }
 }
 
-fn anew(why: &str) -> BusError {
-    BusError::Unavailable(format!("{why}; joining anew"))
+impl Shared {
+    /// How often members of a group were stalled one after another.
+    fn stalls(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
+        self.stalls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What lacked before, and does at the same offset.
-fn still<'a>(
-    before: &'a Offsets,
-    now: &'a Offsets,
-) -> impl Iterator<Item = &'a (String, u32)> + 'a {
-    now.iter().filter(|(place, at)| before.get(*place) == Some(*at)).map(|(place, _)| place)
+fn still<'a>(before: &'a Offsets, now: &'a Offsets) -> impl Iterator<Item = (&'a Place, &'a u64)> {
+    now.iter().filter(|(place, at)| before.get(*place) == Some(*at))
 }
 
 /// Blocks.
@@ -78,24 +123,30 @@ fn lacks(
     let asked = consumer.position().map_err(failed)?;
     let committed = consumer.committed_offsets(asked.clone(), shared.options.timeout);
     let committed = offsets(shared, &committed.map_err(failed)?);
-    let given = offsets(shared, &asked);
     let commits = stored.iter().filter_map(|(place, stored)| {
         let committed = (*committed.get(place)?).unwrap_or_default();
         (committed < *stored).then(|| (place.clone(), committed))
     });
+    let commits: Offsets = commits.collect();
+    if !commits.is_empty() {
+        // While a group changes its members nobody commits by the clock.
+        consumer.commit_consumer_state(CommitMode::Async).map_err(failed)?;
+    }
     // Who has been given nothing yet begins at what is committed, or at the start.
-    let next = |(place, given): (&(String, u32), &Option<u64>)| {
+    let given = offsets(shared, &asked);
+    let next = |(place, given): (&Place, &Option<u64>)| {
         let committed = committed.get(place).copied().flatten();
         (place.clone(), given.or(committed).unwrap_or_default())
     };
     let mut records: Offsets = given.iter().map(next).collect();
     let all: Vec<(&str, u32)> = records.keys().map(|(topic, p)| (topic.as_str(), *p)).collect();
-    let ends = edges(shared, &all, Offset::End)?;
+    // Of a partition without a leader nobody knows the end.
+    let ends = edges(shared, &all, Offset::End).unwrap_or_default();
     records.retain(|place, next| ends.get(place).is_some_and(|end| *end > *next));
-    Ok(Lacks { records, commits: commits.collect() })
+    Ok(Lacks { records, commits })
 }
 
-fn offsets(shared: &Shared, list: &TopicPartitionList) -> BTreeMap<(String, u32), Option<u64>> {
+fn offsets(shared: &Shared, list: &TopicPartitionList) -> BTreeMap<Place, Option<u64>> {
     let all = list.elements();
     let ours = all.iter().filter_map(|e| {
         let offset = match e.offset() {
