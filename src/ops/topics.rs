@@ -131,15 +131,15 @@ pub enum TailStart {
 }
 
 impl TailStart {
-    /// Reads `beginning`, `end`, `-5m`, an offset, or an RFC 3339 time.
+    /// Reads `beginning`, `end`, also by Kafka's names for them, `-5m`, an offset, or an RFC 3339 time.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(ago) = text.strip_prefix('-') {
             let period: crate::app::config::Period = ago.parse()?;
             return Ok(Self::Ago(period.0.as_millis() as u64));
         }
         match text {
-            "beginning" => Ok(Self::Beginning),
-            "end" => Ok(Self::End),
+            "beginning" | "earliest" => Ok(Self::Beginning),
+            "end" | "latest" => Ok(Self::End),
             _ => text.parse().map(Self::Offset).or_else(|_| text.parse().map(Self::Time)).map_err(
                 |_| format!("{text:?} is no start; write beginning, end, -5m, an offset or a time"),
             ),
@@ -205,6 +205,8 @@ mod tests {
     #[test]
     fn starts_are_read_as_written() {
         assert_eq!(TailStart::parse("beginning"), Ok(TailStart::Beginning));
+        assert_eq!(TailStart::parse("earliest"), Ok(TailStart::Beginning));
+        assert_eq!(TailStart::parse("latest"), Ok(TailStart::End));
         assert_eq!(TailStart::parse("42"), Ok(TailStart::Offset(42)));
         assert_eq!(TailStart::parse("-5m"), Ok(TailStart::Ago(300_000)));
         assert!(matches!(TailStart::parse("2026-01-31T12:00:00Z"), Ok(TailStart::Time(_))));
