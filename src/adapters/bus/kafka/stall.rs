@@ -55,8 +55,11 @@ impl Watch {
             shared.clock.sleep(shared.options.timeout.clamp(EVERY.0, EVERY.1)).await;
             let Some(consumer) = self.consumer.upgrade() else { break };
             let (asker, stored) = (Arc::clone(shared), self.membership.stored());
-            // A cluster that does not answer has other troubles.
-            let now = blocking(move || lacks(&asker, &consumer, &stored)).await.unwrap_or_default();
+            let Ok(now) = blocking(move || lacks(&asker, &consumer, &stored)).await else {
+                // A cluster that does not answer has other troubles.
+                (before, same) = (Lacks::default(), 0);
+                continue;
+            };
             let lacking = still(&before.commits, &now.commits).next().is_some()
                 || still(&before.records, &now.records).next().is_some();
             same = if lacking { same + 1 } else { 0 };
@@ -128,9 +131,11 @@ fn lacks(
         (committed < *stored).then(|| (place.clone(), committed))
     });
     let commits: Offsets = commits.collect();
-    if !commits.is_empty() {
-        // While a group changes its members nobody commits by the clock.
-        consumer.commit_consumer_state(CommitMode::Async).map_err(failed)?;
+    // While a group changes its members nobody commits by the clock.
+    if !commits.is_empty()
+        && let Err(e) = consumer.commit_consumer_state(CommitMode::Async)
+    {
+        tracing::debug!(error = %e, "not committed");
     }
     // Who has been given nothing yet begins at what is committed, or at the start.
     let given = offsets(shared, &asked);
