@@ -41,17 +41,11 @@ pub fn edited(before: &[u8]) -> anyhow::Result<Option<(PathBuf, Vec<u8>)>> {
     let path = scratch(before)?;
     let opened = open(&path);
     let after = std::fs::read(&path)?;
-    if let Err(e) = opened {
-        if after != before {
-            return Err(e.context(format!("your text is in {}", path.display())));
-        }
-        remove(&path);
-        return Err(e);
-    }
     if after == before {
         remove(&path);
-        return Ok(None);
+        return opened.map(|()| None);
     }
+    opened.with_context(|| format!("your text is in {}", path.display()))?;
     Ok(Some((path, after)))
 }
 

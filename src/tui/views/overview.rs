@@ -56,15 +56,16 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         .collect();
     let (groups, half) = (groups(state), rest.width / 2);
     if area.width >= WIDE {
-        let left = Rect { width: half - 1, ..rest };
-        let right = Rect { x: rest.x + half, width: rest.width - half, ..rest };
-        let errors = errors(state, right.width);
+        let errors = errors(state, rest.width - half);
         // Troubles have a third of the rows, and those that nobody else needs.
-        let theirs = rest.height.min(troubles.len() as u16).min(rest.height / 3);
-        let rows = (groups.len().max(errors.len()) as u16 + 1).min(rest.height - theirs);
-        lines(state, &groups, Rect { height: rows.saturating_sub(1), ..left }, buffer);
-        lines(state, &errors, Rect { height: rows.saturating_sub(1), ..right }, buffer);
-        lines(state, &troubles, below(rest, rows), buffer);
+        let theirs = troubles.len().min(usize::from(rest.height / 3));
+        let room = usize::from(rest.height).saturating_sub(theirs + 1);
+        let height = groups.len().max(errors.len()).min(room) as u16;
+        let left = Rect { width: half - 1, height, ..rest };
+        let right = Rect { x: rest.x + half, width: rest.width - half, height, ..rest };
+        lines(state, &groups, left, buffer);
+        lines(state, &errors, right, buffer);
+        lines(state, &troubles, below(rest, height + 1), buffer);
     } else {
         let mut errors = errors(state, rest.width);
         if !errors.is_empty() {

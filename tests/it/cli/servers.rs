@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::expect;
 use crate::contract::redis::server::OwnServer;
-use crate::harness::own_stack::OwnStack;
+use crate::harness::own_stack::{OwnStack, listens_twice, second};
 use crate::harness::program::{Printed, Served, ecom};
 use crate::harness::stack::Server;
 
@@ -234,12 +234,10 @@ fn a_redis_that_refuses_is_told_of_without_the_password() {
 
 /// Settings of a broker that lets users in at a second port and has given none of them any right.
 fn no_rights(port: u16) -> String {
-    let (second, controller) = (port + 50, port + 100);
-    let (plain, secure) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{second}"));
+    let secure = format!("127.0.0.1:{}", second(port));
+    let listeners = listens_twice(port, "USERS:SASL_PLAINTEXT", &secure);
     format!(
-        "listeners=PLAINTEXT://{plain},CONTROLLER://127.0.0.1:{controller},USERS://{secure}\n\
-         advertised.listeners=PLAINTEXT://{plain},USERS://{secure}\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT\n\
+        "{listeners}\
          sasl.enabled.mechanisms=PLAIN\n\
          listener.name.users.plain.sasl.jaas.config=\
          org.apache.kafka.common.security.plain.PlainLoginModule required user_ann=\"{PASSWORD}\";\n\
@@ -253,7 +251,7 @@ fn a_kafka_user_without_rights_or_with_a_wrong_password_is_told_so() {
     let Some(stack) = OwnStack::kafka(1, no_rights) else { return };
     let plain = stack.bootstrap();
     let port: u16 = plain.rsplit(':').next().unwrap().parse().unwrap();
-    let secure = format!("127.0.0.1:{}", port + 50);
+    let secure = format!("127.0.0.1:{}", second(port));
     let login = |password| {
         let plain = ("ECOM_KAFKA_MECHANISM", "PLAIN");
         [("ECOM_KAFKA_USER", "ann"), plain, ("ECOM_KAFKA_PASSWORD", password)]

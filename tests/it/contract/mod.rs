@@ -20,7 +20,7 @@ macro_rules! suite {
     };
 }
 
-mod bus;
+pub(crate) mod bus;
 mod cache;
 pub(crate) mod env;
 mod gateway;

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use super::own_stack::{listens_twice, second};
+
 /// Kinds of requests, by their numbers in Kafka's protocol.
 #[derive(Clone, Copy)]
 #[repr(i16)]
@@ -25,9 +27,10 @@ pub(crate) struct Deaf {
 }
 
 struct State {
-    broker: u16,
+    /// The broker's first port.
+    first: u16,
     kind: AtomicI32,
-    /// The one connection that is not heard, or 0: all of them.
+    /// The one connection that is not heard; 0: all of them; the largest number: the one that asks first.
     only: AtomicU64,
     kept: AtomicU64,
 }
@@ -35,11 +38,10 @@ struct State {
 impl Deaf {
     /// Stands before the second port of the broker whose first one that is.
     pub(crate) fn before(port: u16) -> Self {
-        let broker = port + 50;
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let own_port = listener.local_addr().unwrap().port();
         let (kind, only, kept) = (AtomicI32::new(NONE), AtomicU64::new(0), AtomicU64::new(0));
-        let state = Arc::new(State { broker, kind, only, kept });
+        let state = Arc::new(State { first: port, kind, only, kept });
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for (id, client) in (1..).zip(listener.incoming()) {
@@ -47,21 +49,12 @@ impl Deaf {
                 std::thread::spawn(move || state.carry(id, &client.unwrap()));
             }
         });
-        Self { port, state }
+        Self { port: own_port, state }
     }
 
     /// Settings of the broker: at its second port it tells everybody to come here.
     pub(crate) fn settings(&self) -> String {
-        let (first, controller) = (self.state.broker - 50, self.state.broker + 50);
-        let plain = format!("PLAINTEXT://127.0.0.1:{first}");
-        format!(
-            "listeners={plain},CONTROLLER://127.0.0.1:{controller},DEAF://127.0.0.1:{}\n\
-             advertised.listeners={plain},DEAF://{}\n\
-             listener.security.protocol.map=\
-             PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DEAF:PLAINTEXT\n",
-            self.state.broker,
-            self.bootstrap()
-        )
+        listens_twice(self.state.first, "DEAF:PLAINTEXT", &self.bootstrap())
     }
 
     /// `host:port`.
@@ -71,13 +64,16 @@ impl Deaf {
 
     /// Keeps back what is of this kind, until it is told otherwise.
     pub(crate) fn keep_back(&self, kind: Asked) {
-        self.state.only.store(0, Ordering::SeqCst);
-        self.state.kind.store(i32::from(kind as i16), Ordering::SeqCst);
+        self.keep_back_of(0, kind);
     }
 
     /// The same, of the connection only that asks first.
     pub(crate) fn keep_back_of_first(&self, kind: Asked) {
-        self.state.only.store(u64::MAX, Ordering::SeqCst);
+        self.keep_back_of(u64::MAX, kind);
+    }
+
+    fn keep_back_of(&self, only: u64, kind: Asked) {
+        self.state.only.store(only, Ordering::SeqCst);
         self.state.kind.store(i32::from(kind as i16), Ordering::SeqCst);
     }
 
@@ -93,7 +89,7 @@ impl Deaf {
 
 impl State {
     fn carry(&self, id: u64, mut client: &TcpStream) {
-        let Ok(mut broker) = TcpStream::connect(("127.0.0.1", self.broker)) else { return };
+        let Ok(mut broker) = TcpStream::connect(("127.0.0.1", second(self.first))) else { return };
         let (mut answers, mut back) = (broker.try_clone().unwrap(), client.try_clone().unwrap());
         std::thread::spawn(move || {
             let _ = std::io::copy(&mut answers, &mut back);

@@ -93,6 +93,24 @@ impl Drop for OwnStack {
     }
 }
 
+/// The second port of the broker whose first one that is.
+pub(crate) const fn second(port: u16) -> u16 {
+    port + 50
+}
+
+/// Settings of a broker that listens at its second port, too: as `NAME:PROTOCOL`, and whoever comes there is told
+/// to come to `advertised`.
+pub(crate) fn listens_twice(port: u16, as_what: &str, advertised: &str) -> String {
+    let (name, (second, controller)) =
+        (as_what.split(':').next().unwrap(), (second(port), port + 100));
+    let plain = format!("PLAINTEXT://127.0.0.1:{port}");
+    format!(
+        "listeners={plain},CONTROLLER://127.0.0.1:{controller},{name}://127.0.0.1:{second}\n\
+         advertised.listeners={plain},{name}://{advertised}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{as_what}\n"
+    )
+}
+
 /// An offset at which nobody listens; others may run the same tests beside these.
 fn free_offset() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

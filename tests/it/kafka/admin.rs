@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::console::{Somebodys, with_cluster};
 use super::{connect, keyed, options};
+use crate::contract::bus::after;
 use crate::contract::env;
 use crate::harness::own_stack::OwnStack;
 use crate::harness::program::{Printed, ecom};
@@ -105,8 +106,7 @@ fn a_group_tells_its_members_and_is_forgotten_without() {
         there.bus.publish(records).await.unwrap();
         let mut member = there.bus.subscribe("billing", &["orders"]).await.unwrap();
         let first = member.poll(1).await.unwrap().remove(0);
-        let next = Position { offset: first.at.offset + 1, ..first.at.clone() };
-        member.commit(&[next]).await.unwrap();
+        member.commit(&[after(&first)]).await.unwrap();
         let described =
             || valid(&there, "group", &["groups", "describe", "billing"])["group"].clone();
         let looking = async {

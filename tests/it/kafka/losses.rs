@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ecom::ports::bus::{BusError, EventBus, Position, Subscription};
 
 use super::{BATCH, Producer, all, by_key, connect, counted, expected, leader, number, options};
+use crate::contract::bus::after;
 use crate::contract::env;
 use crate::harness::own_stack::OwnStack;
 
@@ -77,8 +78,7 @@ fn a_group_goes_on_from_its_commit_when_its_coordinator_dies() {
             let skipped = (committed..first).find(|n| !seen.contains(n));
             assert_eq!(skipped, None, "{first} came after the commit of {committed}");
             seen.extend(polled.iter().map(|record| number(record)));
-            let last = polled.last().unwrap();
-            let next = Position { offset: last.at.offset + 1, ..last.at.clone() };
+            let next = after(polled.last().unwrap());
             if commit(&env, member.as_mut(), &next).await {
                 // What was committed in the last moment before may come again, nothing else.
                 committed = committed.max(next.offset);

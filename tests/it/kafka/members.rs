@@ -8,6 +8,7 @@ use ecom::adapters::bus::kafka::KafkaOptions;
 use ecom::ports::bus::{BusError, EventBus, Position, Record, Subscription};
 
 use super::{connect, keyed, number, options};
+use crate::contract::bus::after;
 use crate::contract::env::{self, Env};
 use crate::harness::stack::Server;
 
@@ -52,8 +53,7 @@ impl Worker {
     async fn commit(&mut self, env: &Env, bus: &dyn EventBus, done: &mut Vec<(u32, u64)>) {
         let mut next: BTreeMap<u32, Position> = BTreeMap::new();
         for record in &self.open {
-            let after = Position { offset: record.at.offset + 1, ..record.at.clone() };
-            next.insert(after.partition, after);
+            next.insert(record.at.partition, after(record));
         }
         let next: Vec<Position> = next.into_values().collect();
         match self.member.commit(&next).await {

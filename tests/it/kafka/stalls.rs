@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use ecom::adapters::bus::KafkaBus;
 use ecom::adapters::bus::kafka::KafkaOptions;
-use ecom::ports::bus::{BusError, EventBus, NewRecord, Position, Record};
-
+use ecom::ports::bus::{BusError, EventBus, NewRecord, Position};
 use futures::future::{Either, select};
 
 use super::{connect, counted, number, options, publish, until};
+use crate::contract::bus::after;
 use crate::contract::env::{self, Env};
 use crate::harness::deaf::{Asked, Deaf};
 use crate::harness::own_stack::OwnStack;
@@ -39,10 +39,6 @@ fn case<F: Future<Output = ()> + Send + 'static>(body: impl FnOnce(Case) -> F + 
         body(Case { env, bus, deaf }).await;
         drop(broker);
     });
-}
-
-fn after(record: &Record) -> Position {
-    Position { offset: record.at.offset + 1, ..record.at.clone() }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use tokio::task::block_in_place;
 
 use super::errors::{bus_error, of_code};
 use super::read::record;
-use super::stall::Watch;
+use super::stall::{Offsets, Watch};
 use super::{Shared, client};
 use crate::ports::bus::{BusError, Position, Record, Subscription};
 
@@ -48,7 +48,7 @@ struct Places {
     /// Those that went since the last poll looked.
     gone: BTreeSet<Place>,
     /// Next offsets that were given to librdkafka to be committed, by our topic.
-    stored: BTreeMap<(String, u32), u64>,
+    stored: Offsets,
 }
 
 impl Membership {
@@ -57,7 +57,7 @@ impl Membership {
     }
 
     /// The next offset of each partition that it has committed.
-    pub(super) fn stored(&self) -> BTreeMap<(String, u32), u64> {
+    pub(super) fn stored(&self) -> Offsets {
         self.places().stored.clone()
     }
 }

@@ -17,7 +17,7 @@ use super::{Shared, blocking};
 use crate::ports::bus::{BusError, Position};
 
 /// Next offsets, by our topic and its partition.
-type Offsets = BTreeMap<Place, u64>;
+pub(super) type Offsets = BTreeMap<Place, u64>;
 type Place = (String, u32);
 
 /// Between two looks, the shortest and the longest; else as long as a question may take.
@@ -33,6 +33,24 @@ struct Lacks {
     records: Offsets,
     /// Partitions of which the cluster has less than it has committed, and what the cluster has.
     commits: Offsets,
+}
+
+impl Lacks {
+    fn is_nothing(&self) -> bool {
+        self.records.is_empty() && self.commits.is_empty()
+    }
+
+    /// What was lacking before, too, at the same offset.
+    fn as_in(&self, before: &Self) -> Self {
+        let both = |now: &Offsets, before: &Offsets| {
+            let same = now.iter().filter(|(place, at)| before.get(*place) == Some(*at));
+            same.map(|(place, at)| (place.clone(), *at)).collect()
+        };
+        Self {
+            records: both(&self.records, &before.records),
+            commits: both(&self.commits, &before.commits),
+        }
+    }
 }
 
 /// Who looks after a member.
@@ -60,14 +78,13 @@ impl Watch {
                 (before, same) = (Lacks::default(), 0);
                 continue;
             };
-            let lacking = still(&before.commits, &now.commits).next().is_some()
-                || still(&before.records, &now.records).next().is_some();
-            same = if lacking { same + 1 } else { 0 };
-            if now.records.is_empty() && now.commits.is_empty() {
+            if now.is_nothing() {
                 shared.stalls().remove(&self.group);
             }
+            let still = now.as_in(&before);
+            same = if still.is_nothing() { 0 } else { same + 1 };
             if same >= self.patience()
-                && let Some(what) = self.verdict(&before, &now).await
+                && let Some(what) = self.verdict(&still).await
             {
                 *shared.stalls().entry(self.group.clone()).or_default() += 1;
                 return BusError::Unavailable(format!("{what}; joining anew"));
@@ -83,24 +100,28 @@ impl Watch {
         1 << stalls.min(DOUBLED_MAX)
     }
 
-    async fn verdict(&self, before: &Lacks, now: &Lacks) -> Option<String> {
-        if let Some(((topic, partition), _)) = still(&before.commits, &now.commits).next() {
+    async fn verdict(&self, still: &Lacks) -> Option<String> {
+        if let Some((topic, partition)) = still.commits.keys().next() {
             return Some(format!("a commit of {topic}/{partition} was lost"));
         }
-        for ((topic, partition), offset) in still(&before.records, &now.records) {
-            let at =
-                Position { topic: topic.as_str().into(), partition: *partition, offset: *offset };
+        for (place, offset) in &still.records {
+            let topic = place.0.as_str().into();
+            let at = Position { topic, partition: place.1, offset: *offset };
             // What ends a transaction is no record.
             let there = read(&self.shared, &at, 1).await.is_ok_and(|found| !found.is_empty());
-            let given = self.consumer.upgrade().and_then(|consumer| consumer.position().ok());
-            let given = given.map(|list| offsets(&self.shared, &list)).unwrap_or_default();
             // It may have come while it was looked for, or be another member's now.
-            let still = given.get(&(topic.clone(), *partition));
-            if there && still.is_some_and(|given| given.is_none_or(|next| next == *offset)) {
+            if there && self.stands_at(place, *offset) {
                 return Some(format!("{at} is there and does not come"));
             }
         }
         None
+    }
+
+    /// Whether the member was given nothing of this partition, which is its own, from this offset on.
+    fn stands_at(&self, place: &Place, offset: u64) -> bool {
+        let given = self.consumer.upgrade().and_then(|consumer| consumer.position().ok());
+        let given = given.and_then(|list| offsets(&self.shared, &list).remove(place));
+        given.is_some_and(|given| given.is_none_or(|next| next == offset))
     }
 }
 
@@ -109,11 +130,6 @@ impl Shared {
     fn stalls(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
         self.stalls.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What lacked before, and does at the same offset.
-fn still<'a>(before: &'a Offsets, now: &'a Offsets) -> impl Iterator<Item = (&'a Place, &'a u64)> {
-    now.iter().filter(|(place, at)| before.get(*place) == Some(*at))
 }
 
 /// Blocks.

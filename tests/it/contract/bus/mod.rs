@@ -185,7 +185,7 @@ fn at(topic: &str, partition: u32, offset: u64) -> Position {
 }
 
 /// The position after a record: what is committed once it is done.
-fn after(record: &Record) -> Position {
+pub(crate) fn after(record: &Record) -> Position {
     Position { offset: record.at.offset + 1, ..record.at.clone() }
 }
 
