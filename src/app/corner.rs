@@ -43,7 +43,7 @@ impl Corner {
         // What one server does not let go of is no reason to leave anything on the others.
         let removed = self.remove_keys(Arc::clone(&clock)).await;
         if !self.settings.kafka.bootstrap.is_empty() {
-            backends::kafka(&self.settings, clock).await?.delete_topics().await?;
+            backends::kafka(&self.settings, clock).await?.sweep().await?;
         }
         dropped?;
         removed

@@ -16,6 +16,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use super::SystemClock;
 use super::zone::local;
+use crate::adapters::bus::kafka::NOISE;
 use crate::domain::Timestamp;
 use crate::domain::closed_set::closed_set;
 use crate::ports::Clock;
@@ -55,7 +56,9 @@ static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// Reads a level or a filter.
 pub fn filter(level: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(level).map_err(|e| format!("{level:?} is no log filter: {e}"))
+    let wrong = |e: &dyn std::fmt::Display| format!("{level:?} is no log filter: {e}");
+    let filter = EnvFilter::try_new(level).map_err(|e| wrong(&e))?;
+    Ok(filter.add_directive(NOISE.parse().map_err(|e| wrong(&e))?))
 }
 
 /// The time of a line for people; programs get UTC.

@@ -277,7 +277,7 @@ impl Drop for Fleet<'_> {
         let clock = Arc::new(ecom::app::SystemClock::default());
         runtime().block_on(async {
             if let Ok(bus) = KafkaBus::connect(options, clock).await {
-                let _ = bus.delete_topics().await;
+                let _ = bus.sweep().await;
             }
         });
     }

@@ -227,7 +227,7 @@ fn a_topic_that_is_made_anew_is_read_anew() {
     with_cluster(|there| async move {
         there.letters(6, "x.Y").await;
         assert_eq!(there.states(), [("open".into(), 6)].into());
-        there.bus.delete_topics().await.unwrap();
+        there.bus.sweep().await.unwrap();
         while !there.bus.topics().await.unwrap().is_empty() {
             there.env.pass(1).await;
         }

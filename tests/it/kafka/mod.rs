@@ -3,6 +3,7 @@
 
 mod admin;
 mod console;
+mod groups;
 mod losses;
 mod members;
 mod orders;

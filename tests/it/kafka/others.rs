@@ -38,6 +38,6 @@ fn a_shop_without_a_prefix_sees_only_what_is_its_own() {
         assert_eq!(groups(cluster.groups().await.unwrap()).len(), 2);
         assert_eq!(groups(shop.groups().await.unwrap()), ["our-group".to_owned()].into());
         assert!(shop.publish(vec![counted("theirs", 2)]).await.is_err(), "it is not the shop's");
-        cluster.delete_topics().await.unwrap();
+        cluster.sweep().await.unwrap();
     });
 }

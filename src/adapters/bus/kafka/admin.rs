@@ -140,7 +140,7 @@ impl BusAdmin for KafkaBus {
             Some(Code::GroupIdNotFound) => BusError::Unknown(group.to_owned()),
             _ => bus_error(&e, group),
         })?;
-        shared.group_clients.lock().unwrap_or_else(PoisonError::into_inner).remove(group);
+        shared.commits.forget(group);
         Ok(())
     }
 

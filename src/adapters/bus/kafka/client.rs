@@ -1,6 +1,7 @@
 //! How a cluster is reached: settings of librdkafka, and what it says goes wrong.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ use crate::ports::bus::{BusError, DEAD_LETTER_BYTES_MAX};
 pub(super) const FRAMING_MAX: usize = 65_536;
 /// A topic that every cluster with consumer groups has.
 pub(super) const ALWAYS_THERE: &str = "__consumer_offsets";
+/// Pause before a client is asked again whether it is closed.
+const CLOSED_LOOK_EVERY: Duration = Duration::from_millis(1);
+/// What not to log: `rdkafka` calls it an error that a client was closed before it was dropped.
+pub const NOISE: &str = "rdkafka::consumer::base_consumer=off";
 /// Things that librdkafka has to say, taken at once at most; it says a few per second and broker.
 const TOLD_MAX: usize = 256;
 
@@ -184,6 +189,33 @@ where
         };
         BusError::Broken(format!("Kafka cannot be set up: {text}; {advice}"))
     })
+}
+
+/// A consumer with a group to its name that it never joins; it is gone at once when it is dropped.
+pub(super) struct Fleeting(BaseConsumer<Watched>);
+
+/// Makes one with these settings.
+pub(super) fn fleeting(config: &ClientConfig) -> Result<Fleeting, BusError> {
+    create(config, Watched::default()).map(Fleeting)
+}
+
+impl Deref for Fleeting {
+    type Target = BaseConsumer<Watched>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Fleeting {
+    /// As the consumer itself does it, which however rests for 100 ms before it looks whether it is closed.
+    fn drop(&mut self) {
+        if self.0.close_queue().is_ok() {
+            while !self.0.closed() {
+                self.0.poll(CLOSED_LOOK_EVERY);
+            }
+        }
+    }
 }
 
 /// A client for questions.

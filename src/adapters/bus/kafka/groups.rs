@@ -3,112 +3,73 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, Watched};
-use super::errors::bus_error;
-use super::patience::passes;
-use super::topics::edges;
+use super::commits::Place;
+use super::errors::{bus_error, of_code};
+use super::topics::{self, edges};
 use super::{Shared, blocking};
 use crate::ports::admin::{GroupDescription, GroupState, MemberInfo};
 use crate::ports::bus::{BusError, GroupOffset, Position};
 
-type Place = (String, u32);
-
-/// Groups for which a client is kept: each has a thread for every broker.
-const CLIENTS_MAX: usize = 16;
+/// A group that the cluster lists.
+struct Listed {
+    active: bool,
+    assigned: BTreeSet<Place>,
+}
 
 /// All groups with our prefix, as far as they have read topics with our prefix.
 pub(super) async fn list(shared: &Arc<Shared>) -> Result<Vec<GroupOffset>, BusError> {
     shared.refresh().await?;
+    let known = shared.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let all = known.iter().flat_map(|(name, count)| (0..*count).map(|p| (name.to_string(), p)));
+    let all: Vec<Place> = all.collect();
+    let asker = Arc::clone(shared);
+    let listed = blocking(move || listed(&asker)).await?;
+    let names: BTreeSet<&str> = listed.keys().map(String::as_str).collect();
+    let mut committed = shared.committed(&names, all.clone()).await?;
     let shared = Arc::clone(shared);
     blocking(move || {
-        let limit = shared.options.timeout;
-        let groups = shared
-            .ask(|| shared.inspector.fetch_group_list(None, limit))
-            .map_err(|e| bus_error(&e, "groups"))?;
-        let known = shared.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let all = known.iter().flat_map(|(name, count)| (0..*count).map(move |p| (&**name, p)));
-        let all: Vec<(&str, u32)> = all.collect();
-        let mut rows = vec![];
-        let there: BTreeSet<&str> = groups.groups().iter().map(GroupInfo::name).collect();
-        shared.keep_clients(&there);
-        for group in groups.groups() {
-            if let Some(name) = shared.inner(group.name()) {
-                rows.extend(rows_of(&shared, name, group, &all)?);
-            }
-        }
+        let all: Vec<(&str, u32)> = all.iter().map(|(topic, p)| (topic.as_str(), *p)).collect();
         // After what was committed: a group is never ahead of the end.
         let starts = edges(&shared, &all, Offset::Beginning)?;
         let ends = edges(&shared, &all, Offset::End)?;
-        for row in &mut rows {
-            let place = (row.topic.clone(), row.partition);
-            let edge =
-                |edges: &BTreeMap<Place, u64>| edges.get(&place).copied().unwrap_or_default();
-            row.lag = edge(&ends).saturating_sub(row.committed.max(edge(&starts)));
+        let mut rows = vec![];
+        for (group, Listed { active, assigned }) in listed {
+            let mut places = committed.remove(&group).unwrap_or_default();
+            for place in assigned {
+                places.entry(place).or_insert(0);
+            }
+            // In order: groups by name, places by topic and partition.
+            rows.extend(places.into_iter().map(|(place, committed)| {
+                let edge =
+                    |edges: &BTreeMap<Place, u64>| edges.get(&place).copied().unwrap_or_default();
+                let lag = edge(&ends).saturating_sub(committed.max(edge(&starts)));
+                let (topic, partition) = place;
+                GroupOffset { group: group.clone(), topic, partition, committed, lag, active }
+            }));
         }
-        rows.sort_by(|a, b| {
-            (&a.group, &a.topic, a.partition).cmp(&(&b.group, &b.topic, b.partition))
-        });
         Ok(rows)
     })
     .await
 }
 
-fn rows_of(
-    shared: &Shared,
-    name: &str,
-    group: &GroupInfo,
-    all: &[(&str, u32)],
-) -> Result<Vec<GroupOffset>, BusError> {
-    let mut places = committed(shared, name, all)?;
-    for member in group.members() {
-        for place in assigned(shared, member.assignment().unwrap_or_default()) {
-            places.entry(place).or_insert(0);
-        }
-    }
-    let active = !group.members().is_empty();
-    let row = |((topic, partition), committed)| GroupOffset {
-        group: name.to_owned(),
-        topic,
-        partition,
-        committed,
-        lag: 0,
-        active,
+/// The groups with our prefix. Blocks.
+fn listed(shared: &Shared) -> Result<BTreeMap<String, Listed>, BusError> {
+    let groups = shared
+        .ask(|| shared.inspector.fetch_group_list(None, shared.options.timeout))
+        .map_err(|e| bus_error(&e, "groups"))?;
+    let one = |group: &GroupInfo| {
+        let members = group.members();
+        let all = members.iter().map(|member| member.assignment().unwrap_or_default());
+        let assigned = all.flat_map(|bytes| assigned(shared, bytes)).collect();
+        let name = shared.inner(group.name())?.to_owned();
+        Some((name, Listed { active: !members.is_empty(), assigned }))
     };
-    Ok(places.into_iter().map(row).collect())
-}
-
-/// What a group has committed.
-fn committed(
-    shared: &Shared,
-    group: &str,
-    all: &[(&str, u32)],
-) -> Result<BTreeMap<Place, u64>, BusError> {
-    let mut list = TopicPartitionList::with_capacity(all.len());
-    for (topic, partition) in all {
-        list.add_partition(&shared.outer(topic), *partition as i32);
-    }
-    let client = shared.group_client(group)?;
-    let ask = || {
-        let found = client.committed_offsets(list.clone(), shared.options.timeout)?;
-        let failed = found.elements().iter().filter_map(|e| e.error().err()).find(passes);
-        failed.map_or(Ok(found), Err)
-    };
-    let found = shared.ask(ask).map_err(|e| bus_error(&e, group));
-    client::listen(&client);
-    let found = found?;
-    let mut committed = BTreeMap::new();
-    for e in found.elements() {
-        if let (Some(topic), Offset::Offset(offset)) = (shared.inner(e.topic()), e.offset()) {
-            let place = (topic.to_owned(), e.partition().unsigned_abs());
-            committed.insert(place, offset.unsigned_abs());
-        }
-    }
-    Ok(committed)
+    Ok(groups.groups().iter().filter_map(one).collect())
 }
 
 /// A group and its members.
@@ -180,33 +141,24 @@ fn assigned(shared: &Shared, mut bytes: &[u8]) -> BTreeSet<Place> {
     places
 }
 
-impl Shared {
-    /// Lets the clients of all but these groups go.
-    fn keep_clients(&self, there: &BTreeSet<&str>) {
-        let mut clients = self.group_clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone = |group: &str| !there.contains(&*self.outer(group));
-        let left: Vec<_> = clients.extract_if(.., |group, _| gone(group)).collect();
-        drop(clients);
-        // To end one takes its time.
-        drop(left);
+/// Deletes every group with our prefix that has no members.
+pub(super) async fn delete_all(shared: &Arc<Shared>) -> Result<(), BusError> {
+    let asker = Arc::clone(shared);
+    let names = blocking(move || Ok(listed(&asker)?.into_keys().collect::<Vec<_>>())).await?;
+    let outer: Vec<String> = names.iter().map(|name| shared.outer(name)).collect();
+    let outer: Vec<&str> = outer.iter().map(String::as_str).collect();
+    if outer.is_empty() {
+        return Ok(());
     }
-
-    /// A client that speaks for a group without joining it.
-    fn group_client(&self, group: &str) -> Result<Arc<BaseConsumer<Watched>>, BusError> {
-        let mut clients = self.group_clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = clients.get(group) {
-            return Ok(Arc::clone(known));
+    let options = topics::options(shared);
+    let delete = || shared.admin().delete_groups(&outer, &options);
+    for result in shared.demand(delete).await.map_err(|e| bus_error(&e, "deleting groups"))? {
+        match result {
+            Ok(_) | Err((_, Code::NonEmptyGroup | Code::GroupIdNotFound)) => {}
+            Err((group, code)) => return Err(of_code(code, &format!("deleting group {group}"))),
         }
-        let mut config = self.options.config();
-        config.set("group.id", self.outer(group)).set("enable.auto.commit", "false");
-        let client: Arc<BaseConsumer<Watched>> =
-            Arc::new(client::create(&config, Watched::default())?);
-        // Who asks again and again finds them there; a cluster may have thousands of groups, though.
-        if clients.len() < CLIENTS_MAX {
-            clients.insert(group.to_owned(), Arc::clone(&client));
-        }
-        Ok(client)
     }
+    Ok(())
 }
 
 /// Sets where an inactive group reads next.

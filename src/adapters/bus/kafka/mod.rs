@@ -5,6 +5,7 @@
 
 mod admin;
 mod client;
+mod commits;
 mod errors;
 mod facts;
 mod group;
@@ -30,7 +31,7 @@ use crate::ports::bus::{
     BusError, EventBus, GroupOffset, NewRecord, Position, Record, Subscription, TopicInfo,
 };
 use client::Watched;
-pub use client::{KafkaOptions, Security};
+pub use client::{KafkaOptions, NOISE, Security};
 pub use facts::ClusterFacts;
 
 /// The event bus on a Kafka cluster.
@@ -49,7 +50,7 @@ struct Shared {
     /// Partitions of every topic with our prefix, by the shop's names; refreshed when one is unknown.
     known: RwLock<BTreeMap<Arc<str>, u32>>,
     readers: Mutex<Vec<read::Reader>>,
-    group_clients: Mutex<BTreeMap<String, Arc<BaseConsumer<Watched>>>>,
+    commits: commits::Commits,
     /// How often members of a group were stalled one after another.
     stalls: Mutex<BTreeMap<String, u32>>,
 }
@@ -65,7 +66,7 @@ impl KafkaBus {
             inspector,
             known: RwLock::default(),
             readers: Mutex::default(),
-            group_clients: Mutex::default(),
+            commits: commits::Commits::default(),
             stalls: Mutex::default(),
             clock,
             options,
@@ -88,8 +89,15 @@ impl KafkaBus {
         .await
     }
 
-    /// Deletes all topics with our prefix.
-    pub async fn delete_topics(&self) -> Result<(), BusError> {
+    /// Deletes all groups and topics with our prefix; groups that still have members stay.
+    pub async fn sweep(&self) -> Result<(), BusError> {
+        let prefix = &self.shared.options.prefix;
+        if prefix.is_empty() {
+            return Err(BusError::Broken(
+                "without a kafka.prefix all topics would be deleted".into(),
+            ));
+        }
+        groups::delete_all(&self.shared).await?;
         topics::delete_all(&self.shared).await
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::client::{self, Watched};
+use super::client::{self, Fleeting};
 use super::errors::bus_error;
 use super::{Shared, blocking};
 use crate::domain::Timestamp;
@@ -24,7 +24,7 @@ pub(super) const READER_AHEAD: usize = 1_000;
 
 /// A consumer that is nobody's now, and the record it would read next.
 pub(super) struct Reader {
-    consumer: BaseConsumer<Watched>,
+    consumer: Fleeting,
     next: Option<(String, i32, u64)>,
 }
 
@@ -65,7 +65,7 @@ fn take(shared: &Shared, place: &(String, i32, u64)) -> Result<Reader, BusError>
         return Ok(reader);
     }
     drop(readers);
-    let consumer = client::create(&reader_config(shared), Watched::default())?;
+    let consumer = client::fleeting(&reader_config(shared))?;
     Ok(Reader { consumer, next: None })
 }
 

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, FRAMING_MAX, KafkaOptions, Watched};
+use super::client::{self, ALWAYS_THERE, FRAMING_MAX, KafkaOptions, Watched};
 use super::errors::{bus_error, of_code};
 use super::{Shared, blocking};
 use crate::events::Topic;
@@ -46,9 +46,13 @@ impl Shared {
                 .map_err(|e| bus_error(&e, "topics"))?;
             let mut known: BTreeMap<Arc<str>, u32> = BTreeMap::new();
             for topic in metadata.topics() {
+                let partitions = topic.partitions().len() as u32;
+                if topic.name() == ALWAYS_THERE {
+                    shared.commits.are_spread_over(partitions);
+                }
                 let internal = topic.name().starts_with("__");
                 if let (Some(name), false) = (shared.inner(topic.name()), internal) {
-                    known.insert(Arc::from(name), topic.partitions().len() as u32);
+                    known.insert(Arc::from(name), partitions);
                 }
             }
             *shared.known.write().unwrap_or_else(PoisonError::into_inner) = known;
@@ -172,11 +176,8 @@ pub(super) fn replication(shared: &Shared, brokers: usize) -> Result<usize, BusE
     }
 }
 
-/// Deletes every topic with our prefix; there must be one.
+/// Deletes every topic with our prefix.
 pub(super) async fn delete_all(shared: &Arc<Shared>) -> Result<(), BusError> {
-    if shared.options.prefix.is_empty() {
-        return Err(BusError::Broken("without a kafka.prefix all topics would be deleted".into()));
-    }
     shared.refresh().await?;
     let known = shared.known.read().unwrap_or_else(PoisonError::into_inner).clone();
     let names: Vec<String> = known.keys().map(|name| shared.outer(name)).collect();
