@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::folder::{DataFolder, InUse};
+use super::folder::{DataFolder, SharedFolder};
 use super::variables::variable;
 use crate::adapters::sqlite::{Journal, Schema};
 use crate::adapters::store::SqliteStore;
@@ -16,21 +16,21 @@ use crate::ports::{Store, StoreError};
 pub struct Console {
     journal: Arc<Journal>,
     /// Where it lies, if no shop owns the folder.
-    _owned: Option<Arc<DataFolder>>,
+    shared: Option<Arc<SharedFolder>>,
 }
 
 impl Console {
     /// One that is forgotten.
     pub fn in_memory() -> Result<Self, StoreError> {
         let journal = Arc::new(Journal::in_memory(Schema::CONSOLE)?);
-        Ok(Self { journal, _owned: None })
+        Ok(Self { journal, shared: None })
     }
 
     /// The one in a shop's folder. It can be made anew at any time: one that cannot be used is not.
     pub fn in_folder(folder: &DataFolder) -> Result<Self, StoreError> {
         let path = folder.path().join("console.db");
         match Journal::open(&path, Schema::CONSOLE) {
-            Ok((journal, _)) => Ok(Self { journal: Arc::new(journal), _owned: None }),
+            Ok((journal, _)) => Ok(Self { journal: Arc::new(journal), shared: None }),
             Err(error) => {
                 tracing::warn!(file = %path.display(), %error, "the index of dead letters is in memory for now; the file can be deleted");
                 Self::in_memory()
@@ -38,22 +38,24 @@ impl Console {
         }
     }
 
-    /// The one that belongs to the cluster of this id, in this user's state folder; an [`InUse`] error if
-    /// another process has it.
-    pub fn of_cluster(id: &str) -> anyhow::Result<Self> {
-        let owned = DataFolder::open(&state_folder()?.join(plain(id)))?;
-        let path = owned.path().join("console.db");
+    /// The one in this user's state folder that belongs to the cluster of this id, as far as a prefix shows it.
+    /// Any number of processes use it at once.
+    pub fn of_cluster(id: &str, prefix: &str) -> anyhow::Result<Self> {
+        let name =
+            if prefix.is_empty() { plain(id) } else { format!("{}.{}", plain(id), plain(prefix)) };
+        let shared = SharedFolder::join(&state_folder()?.join(name))?;
+        let path = shared.path().join("console.db");
+        // Two that make the file at the same time would find it locked.
+        let turn = shared.turn()?;
         let (journal, _) = Journal::open(&path, Schema::CONSOLE)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Self { journal: Arc::new(journal), _owned: Some(Arc::new(owned)) })
+        drop(turn);
+        Ok(Self { journal: Arc::new(journal), shared: Some(Arc::new(shared)) })
     }
 
-    /// The same, or one in memory where another process has it.
-    pub fn of_cluster_or_in_memory(id: &str) -> anyhow::Result<Self> {
-        match Self::of_cluster(id) {
-            Err(e) if e.downcast_ref::<InUse>().is_some() => Ok(Self::in_memory()?),
-            found => found,
-        }
+    /// Whether no other process uses it now.
+    pub fn is_alone(&self) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.is_alone())
     }
 
     /// As a store.

@@ -6,10 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 /// Who holds this file's lock owns the folder.
 pub(super) const LOCK: &str = "ecom.lock";
+/// Who holds this file's lock does what only one may do at a time.
+const TURN: &str = "turn.lock";
 /// Where the owner can be reached.
 pub(super) const NOTE: &str = "server.json";
 /// Says that a backup is being put back here.
@@ -60,17 +63,11 @@ impl DataFolder {
 
     /// The same, whatever is in it.
     pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+        make(path).with_context(|| {
             format!("cannot make the data folder {}; name another with --data", path.display())
         })?;
         let lock_path = path.join(LOCK);
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&lock_path)
-            .with_context(|| format!("cannot open {}", lock_path.display()))?;
+        let lock = lock_file(&lock_path)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
@@ -110,6 +107,59 @@ impl DataFolder {
     /// Takes the note away.
     pub fn take_note_away(&self) {
         let _ = std::fs::remove_file(self.path.join(NOTE));
+    }
+}
+
+fn make(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn lock_file(path: &Path) -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    options.open(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// A folder that any number of processes use at once.
+pub struct SharedFolder {
+    path: PathBuf,
+    lock: File,
+}
+
+impl SharedFolder {
+    /// Makes the folder if it is missing, and joins those who use it.
+    pub fn join(path: &Path) -> anyhow::Result<Self> {
+        make(path).with_context(|| {
+            format!("cannot make the folder {}; name another with XDG_STATE_HOME", path.display())
+        })?;
+        let lock = lock_file(&path.join(LOCK))?;
+        // Nobody has it for themselves for longer than it takes to ask.
+        lock.lock_shared().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until no other process is in the middle of what only one may do there at a time; held until it is
+    /// dropped.
+    pub fn turn(&self) -> anyhow::Result<File> {
+        let turn = lock_file(&self.path.join(TURN))?;
+        turn.lock().with_context(|| format!("cannot lock {}", self.path.display()))?;
+        Ok(turn)
+    }
+
+    /// Whether no other process uses it now.
+    pub fn is_alone(&self) -> bool {
+        let alone = flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        // Who did not get it for themselves may have lost their share of it.
+        if let Err(error) = flock(&self.lock, FlockOperation::LockShared) {
+            tracing::warn!(folder = %self.path.display(), %error, "cannot be locked");
+            return false;
+        }
+        alone
     }
 }
 

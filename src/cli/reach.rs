@@ -73,13 +73,12 @@ impl Reach {
         let bus = backends::whole_kafka(settings, Arc::clone(&env.clock)).await?;
         let id = bus.cluster_id().await?;
         let inbox = !settings.postgres.url.is_empty();
-        let (console, store) = if inbox {
+        let console = Console::of_cluster(&id, &settings.kafka.prefix)?;
+        let store = if inbox {
             let store = backends::postgres(settings, false, Arc::clone(&env.clock)).await?;
-            (Console::of_cluster_or_in_memory(&id)?, Arc::new(store) as Arc<dyn Store>)
+            Arc::new(store) as Arc<dyn Store>
         } else {
-            let console = Console::of_cluster(&id)?;
-            let store = console.store();
-            (console, store)
+            console.store()
         };
         if verbose {
             let shop = if inbox { "and the shop's tables" } else { "without a shop's tables" };
@@ -91,8 +90,9 @@ impl Reach {
         let admin = Arc::clone(&bus) as Arc<dyn BusAdmin>;
         let bus: Arc<dyn EventBus> = bus;
         let office = inbox.then(|| clusters_office(settings, &bus, &store)).transpose()?;
-        // Who keeps the ledger in a file of its own has it alone.
-        let alone = !inbox;
+        // The ledger of a shop is nobody's alone.
+        let ledger = (!inbox).then(|| console.clone());
+        let alone = Arc::new(move || ledger.as_ref().is_some_and(Console::is_alone));
         let ground = Ground {
             bus,
             admin,

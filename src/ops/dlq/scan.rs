@@ -12,16 +12,20 @@ use super::trend::MINUTE_MS;
 use crate::ops::OpsError;
 use crate::ops::pages::Pages;
 use crate::ports::bus::{BusError, PartitionInfo, Position, Record};
-use crate::ports::store::{Batch, query};
+use crate::ports::store::{Batch, StoreError, query};
 use crate::values;
 
+/// How often in one look others who share the index may have been faster.
+const OVERTAKEN_MAX: usize = 1_000;
 /// Bytes of one page's records, about.
 const PAGE_BYTES: usize = 4 << 20;
 
 const SCANNED: &str = "select topic, partition, first, next from dlq_scanned";
-const NOTE_SCANNED: &str =
-    "insert into dlq_scanned (topic, partition, first, next) values (?1, ?2, ?3, ?4)
- on conflict (topic, partition) do update set first = excluded.first, next = excluded.next";
+const NOTE_BEGUN: &str =
+    "insert into dlq_scanned (topic, partition, first, next) values (?1, ?2, ?3, ?4)";
+const NOTE_SCANNED: &str = "update dlq_scanned set first = ?3, next = ?4
+ where topic = ?1 and partition = ?2 and next = ?5";
+const NOTE_FIRST: &str = "update dlq_scanned set first = ?3 where topic = ?1 and partition = ?2";
 const ADD: &str = "insert into dlq_letters (topic, partition, offset, failed_at, family, service, consumer,
    original_topic, original_partition, event_id, event_type, record_key, error_code, error_reason, retry_count, replays, replay_of,
    original_offset, bytes)
@@ -51,6 +55,16 @@ impl Index<'_> {
     /// each partition that was read.
     pub(super) async fn refresh(&self, progress: &Progress) -> Result<Ends, OpsError> {
         let _turn = self.looking.lock().await;
+        for _ in 0..OVERTAKEN_MAX {
+            if let Some(ends) = self.caught_up(progress).await? {
+                return Ok(ends);
+            }
+        }
+        Err(OpsError::Unavailable("others keep changing the index of dead letters".into()))
+    }
+
+    /// The same; none if another process that shares the index has written the same records into it meanwhile.
+    async fn caught_up(&self, progress: &Progress) -> Result<Option<Ends>, OpsError> {
         let mut scanned = BTreeMap::new();
         for row in query(self.db, SCANNED, vec![]).await? {
             let place = (row.text(0)?.to_owned(), row.int(1)? as u32);
@@ -70,13 +84,16 @@ impl Index<'_> {
         let todo: u64 = wanted.iter().map(|(place, p)| p.end.saturating_sub(from(place, p))).sum();
         let mut done = 0;
         for (place, p) in &wanted {
-            self.scan(place, p, from(place, p), &mut |more| {
+            let before = scanned.get(place).map(|(_, next)| *next);
+            let mut read = |more| {
                 done += more;
                 progress(done, todo);
-            })
-            .await?;
+            };
+            if !self.scan(place, p, (before, from(place, p)), &mut read).await? {
+                return Ok(None);
+            }
         }
-        Ok(wanted.into_iter().map(|(place, p)| (place, p.end)).collect())
+        Ok(Some(wanted.into_iter().map(|(place, p)| (place, p.end)).collect()))
     }
 
     /// Forgets letters that were removed, and topics that are gone or were made anew.
@@ -92,8 +109,7 @@ impl Index<'_> {
                 Some(p) if p.end >= *next && p.start <= *first => continue,
                 Some(p) if p.end >= *next => {
                     *first = p.start;
-                    batch
-                        .any(NOTE_SCANNED, values![&place.0, place.1, *first as i64, *next as i64]);
+                    batch.any(NOTE_FIRST, values![&place.0, place.1, *first as i64]);
                     p.start
                 }
                 _ => {
@@ -116,13 +132,15 @@ impl Index<'_> {
         Ok(())
     }
 
+    /// Reads a partition from `from` on, of which it was noted that it was read up to `before`; false if that
+    /// is so no more.
     async fn scan(
         &self,
         place: &(String, u32),
         p: &PartitionInfo,
-        from: u64,
+        (mut before, from): (Option<u64>, u64),
         read: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<(), OpsError> {
+    ) -> Result<bool, OpsError> {
         let mut at = Position { topic: place.0.as_str().into(), partition: place.1, offset: from };
         let mut pages = Pages::of(PAGE_BYTES);
         let mut page = self.page(&at, p, pages.size()).await?;
@@ -131,19 +149,27 @@ impl Index<'_> {
             pages.learn(&page);
             let there = page.iter().filter(|record| record.at.offset < p.end);
             let mut batch = added(there.map(|record| Letter::of(record)).collect());
-            batch.any(NOTE_SCANNED, values![&place.0, place.1, p.start as i64, next as i64]);
+            let row =
+                |rest| [values![&place.0, place.1, p.start as i64, next as i64], rest].concat();
+            match before.replace(next) {
+                Some(before) => batch.one(NOTE_SCANNED, row(values![before as i64])),
+                None => batch.one(NOTE_BEGUN, row(vec![])),
+            }
             let count = next - at.offset;
             at.offset = next;
             // The next page comes while this one is written down.
             let (written, ahead) =
                 join(self.db.write(batch), self.page(&at, p, pages.size())).await;
-            written?;
+            match written {
+                Err(StoreError::Conflict(_)) => return Ok(false),
+                written => written?,
+            }
             read(count);
             page = ahead?;
             // Reading may not wait for anything: between two pages it is the others' turn.
             tokio::task::yield_now().await;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Records from `at` on, as long as there are any below the end; none of a topic that is gone by now.

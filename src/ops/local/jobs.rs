@@ -189,7 +189,7 @@ impl Shared {
             // Until its place is given back it is not over.
             view.state = JobState::Running;
         } else if view.state == JobState::Running
-            && (self.ground.alone || now.since(view.updated_at) > SILENT_FOR)
+            && ((self.ground.alone)() || now.since(view.updated_at) > SILENT_FOR)
         {
             view.state = JobState::Interrupted;
         }

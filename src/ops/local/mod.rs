@@ -41,8 +41,8 @@ pub struct Ground {
     pub inbox: bool,
     /// Whether somebody consumes there now.
     pub running: bool,
-    /// Whether no other process can run replays there.
-    pub alone: bool,
+    /// Whether no other process can run replays there now.
+    pub alone: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Names of jobs.
@@ -54,6 +54,7 @@ pub struct Ground {
 impl Ground {
     /// A shop's adapters, and a database for the index.
     pub fn of_shop(ports: &crate::app::Ports, index: Arc<dyn Store>, running: bool) -> Self {
+        let alone = ports.others.is_none();
         Self {
             bus: Arc::clone(&ports.bus),
             admin: Arc::clone(&ports.admin),
@@ -61,7 +62,7 @@ impl Ground {
             index,
             inbox: true,
             running,
-            alone: ports.others.is_none(),
+            alone: Arc::new(move || alone),
             clock: Arc::clone(&ports.clock),
             randomness: ports.randomness.clone(),
             spawn: Arc::clone(&ports.spawn),

@@ -36,7 +36,7 @@ impl Somebodys {
         Self { env, bus, bootstrap, prefix, state: tempfile::tempdir().unwrap() }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(super) fn command(&self, args: &[&str]) -> Command {
         let mut command = ecom();
         command
             .args(args)

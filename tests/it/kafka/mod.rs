@@ -9,6 +9,7 @@ mod members;
 mod orders;
 mod others;
 mod refuses;
+mod shared;
 mod silence;
 mod stalls;
 mod story;
