@@ -18,6 +18,7 @@ mod pages;
 pub mod queries;
 pub mod remote;
 pub mod tail;
+mod tails;
 pub mod topics;
 pub mod trace;
 

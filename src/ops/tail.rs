@@ -2,7 +2,7 @@
 //! It is done where the log is: what travels is what was asked for.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,6 @@ const LOOK: (u64, Duration) = (1 << 20, Duration::from_millis(250));
 const LOOK_AT: usize = 4_096;
 /// Bytes of wanted records found ahead for one tail, about.
 const AHEAD_BYTES: usize = 8 << 20;
-/// Tails that are kept for who goes on with them.
-const KEPT: usize = 4;
 /// Records read at a time to find the newest.
 const NEWEST: u64 = 1_000;
 
@@ -213,52 +211,15 @@ fn choice(query: &TailQuery) -> Result<Choice, OpsError> {
     }))
 }
 
-/// Tails that somebody may go on with: a tail is asked for answer by answer, and what was read ahead for one is
-/// there for the next.
-#[derive(Default)]
-pub(super) struct Tails(Mutex<Vec<Tail>>);
-
-impl Tails {
-    /// The next records of `query`.
-    pub(super) async fn next(
-        &self,
-        admin: &dyn BusAdmin,
-        clock: &dyn Clock,
-        query: &TailQuery,
-    ) -> Result<TailPage, OpsError> {
-        let kept = self.kept(query);
-        let mut tail = match kept {
-            Some(tail) => tail,
-            None => Tail::begin(admin, query).await?,
-        };
-        let page = tail.next(clock).await?;
-        let mut tails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tails.push(tail);
-        let stale = (tails.len() > KEPT).then(|| tails.remove(0));
-        drop(tails);
-        drop(stale);
-        Ok(page)
-    }
-
-    fn kept(&self, query: &TailQuery) -> Option<Tail> {
-        let mut tails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = tails.iter().position(|tail| tail.query == *query);
-        at.map(|at| tails.remove(at))
-    }
-
-    /// Forgets what was read ahead of a topic whose records were deleted.
-    pub(super) fn forget(&self, topic: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|t| t.query.topic != topic);
-    }
-}
-
 /// A topic that is being read.
-struct Tail {
+pub(super) struct Tail {
     /// What would go on with it.
-    query: TailQuery,
+    pub(super) query: TailQuery,
     scan: Box<dyn TopicScan>,
     choice: Choice,
     lanes: Vec<Lane>,
+    /// When it was asked last.
+    pub(super) asked: Duration,
 }
 
 /// One of its partitions.
@@ -297,7 +258,7 @@ enum Turn {
 }
 
 impl Tail {
-    async fn begin(admin: &dyn BusAdmin, query: &TailQuery) -> Result<Self, OpsError> {
+    pub(super) async fn begin(admin: &dyn BusAdmin, query: &TailQuery) -> Result<Self, OpsError> {
         if let Some(newest) = query.newest
             && !(1..=BATCH.0).contains(&(newest as usize))
         {
@@ -305,6 +266,11 @@ impl Tail {
         }
         let choice = choice(query)?;
         let scan = admin.scan(&query.topic, &query.next).await?;
+        Ok(Self::of(query.clone(), scan, choice))
+    }
+
+    /// With nothing read of it yet.
+    pub(super) fn of(query: TailQuery, scan: Box<dyn TopicScan>, choice: Choice) -> Self {
         let lane = |(partition, next): (&u32, &u64)| Lane {
             partition: *partition,
             until: query.until.get(partition).copied().unwrap_or(u64::MAX),
@@ -314,7 +280,7 @@ impl Tail {
             done: false,
         };
         let lanes = query.next.iter().map(lane).collect();
-        Ok(Self { query: query.clone(), scan, choice, lanes })
+        Self { query, scan, choice, lanes, asked: Duration::ZERO }
     }
 
     fn turn(&self) -> Turn {
@@ -331,7 +297,7 @@ impl Tail {
         }
     }
 
-    async fn next(&mut self, clock: &dyn Clock) -> Result<TailPage, OpsError> {
+    pub(super) async fn next(&mut self, clock: &dyn Clock) -> Result<TailPage, OpsError> {
         let give_up = clock.elapsed() + LOOK.1;
         for lane in &mut self.lanes {
             lane.done = lane.next >= lane.until;

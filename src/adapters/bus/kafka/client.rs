@@ -192,11 +192,11 @@ where
 }
 
 /// A consumer with a group to its name that it never joins; it is gone at once when it is dropped.
-pub(super) struct Fleeting(BaseConsumer<Watched>);
+pub(super) struct Fleeting(pub(super) Arc<BaseConsumer<Watched>>);
 
 /// Makes one with these settings.
 pub(super) fn fleeting(config: &ClientConfig) -> Result<Fleeting, BusError> {
-    create(config, Watched::default()).map(Fleeting)
+    create(config, Watched::default()).map(|consumer| Fleeting(Arc::new(consumer)))
 }
 
 impl Deref for Fleeting {

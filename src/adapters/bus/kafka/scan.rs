@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::task::JoinHandle;
 
-use super::client::{self, Watched};
+use super::client::{self, Fleeting, Watched};
 use super::errors::bus_error;
 use super::read::{READER_AHEAD, copied, reader_config};
 use super::{Shared, aside, blocking, outcome};
@@ -24,11 +24,11 @@ use crate::ports::admin::{Glimpse, Look, Looked, TopicScan};
 use crate::ports::bus::BusError;
 
 /// Bytes fetched ahead, of all partitions together; a partition gets its share.
-const AHEAD_KIB: usize = 16 << 10;
+const AHEAD_KIB: usize = 6 << 10;
 /// The least that a partition gets: a largest fetch.
 const AHEAD_KIB_MIN: usize = 1 << 10;
 /// Records fetched ahead: of small ones, what librdkafka notes of each is larger than they are.
-const AHEAD: usize = 40_000;
+const AHEAD: usize = 12_000;
 
 /// Begins to read.
 pub(super) async fn scan(
@@ -74,7 +74,7 @@ struct Reading {
     shared: Arc<Shared>,
     /// Before the consumer, which must outlive them.
     lanes: BTreeMap<u32, Lane>,
-    consumer: Arc<BaseConsumer<Watched>>,
+    consumer: Fleeting,
     topic: Arc<str>,
 }
 
@@ -98,8 +98,7 @@ impl Reading {
         config
             .set("queued.max.messages.kbytes", kib.max(AHEAD_KIB_MIN).to_string())
             .set("queued.min.messages", records.max(READER_AHEAD).to_string());
-        let consumer: BaseConsumer<Watched> = client::create(&config, Watched::default())?;
-        let (consumer, outer) = (Arc::new(consumer), shared.outer(topic));
+        let (consumer, outer) = (client::fleeting(&config)?, shared.outer(topic));
         let mut list = TopicPartitionList::with_capacity(from.len());
         for (partition, offset) in from {
             let offset = Offset::Offset(*offset as i64);
@@ -108,7 +107,7 @@ impl Reading {
         consumer.assign(&list).map_err(failed)?;
         let mut lanes = BTreeMap::new();
         for partition in from.keys() {
-            let queue = consumer.split_partition_queue(&outer, *partition as i32);
+            let queue = consumer.0.split_partition_queue(&outer, *partition as i32);
             let queue = queue.ok_or_else(|| BusError::Unknown(format!("{topic}/{partition}")))?;
             lanes.insert(*partition, Lane { queue, at_end: AtomicBool::default() });
         }
