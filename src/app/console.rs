@@ -1,10 +1,12 @@
 //! The console's own database: an index of dead letters, and a ledger where there is no shop's.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::config::servers::KafkaSettings;
 use super::folder::{DataFolder, SharedFolder};
 use super::variables::variable;
 use crate::adapters::sqlite::{Journal, Schema};
@@ -16,8 +18,11 @@ use crate::ports::{Store, StoreError};
 pub struct Console {
     journal: Arc<Journal>,
     /// Where it lies, if no shop owns the folder.
-    shared: Option<Arc<SharedFolder>>,
+    shared: Option<SharedFolder>,
 }
+
+/// A lock that goes with its process.
+pub struct Replaying(#[expect(dead_code, reason = "it is held")] Option<File>);
 
 impl Console {
     /// One that is forgotten.
@@ -38,24 +43,32 @@ impl Console {
         }
     }
 
-    /// The one in this user's state folder that belongs to the cluster of this id, as far as a prefix shows it.
-    /// Any number of processes use it at once.
-    pub fn of_cluster(id: &str, prefix: &str) -> anyhow::Result<Self> {
-        let name =
-            if prefix.is_empty() { plain(id) } else { format!("{}.{}", plain(id), plain(prefix)) };
-        let shared = SharedFolder::join(&state_folder()?.join(name))?;
+    /// The one in this user's state folder that belongs to the cluster of this id, as far as these settings show
+    /// it. Any number of processes use it at once.
+    pub fn of_cluster(id: &str, kafka: &KafkaSettings) -> anyhow::Result<Self> {
+        let mut name = plain(id);
+        if !(kafka.user.is_empty() && kafka.prefix.is_empty()) {
+            // Who may see other topics would take those that are hidden for deleted.
+            name = format!("{name}.{}.{}", plain(&kafka.user), plain(&kafka.prefix));
+        }
+        let shared = SharedFolder::make(state_folder()?.join(name))?;
         let path = shared.path().join("console.db");
         // Two that make the file at the same time would find it locked.
-        let turn = shared.turn()?;
+        let opening = shared.lock("opening.lock")?;
         let (journal, _) = Journal::open(&path, Schema::CONSOLE)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        drop(turn);
-        Ok(Self { journal: Arc::new(journal), shared: Some(Arc::new(shared)) })
+        drop(opening);
+        Ok(Self { journal: Arc::new(journal), shared: Some(shared) })
     }
 
-    /// Whether no other process uses it now.
-    pub fn is_alone(&self) -> bool {
-        self.shared.as_ref().is_none_or(|shared| shared.is_alone())
+    /// Nobody else replays what is in it until what is returned is dropped; none while another process does.
+    pub fn replaying(&self) -> Option<Replaying> {
+        let Some(shared) = &self.shared else { return Some(Replaying(None)) };
+        let lock = shared.try_lock("replay.lock").unwrap_or_else(|error| {
+            tracing::warn!(%error, "nobody knows whether another process replays");
+            None
+        });
+        lock.map(|lock| Replaying(Some(lock)))
     }
 
     /// As a store.

@@ -4,15 +4,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 /// Who holds this file's lock owns the folder.
 pub(super) const LOCK: &str = "ecom.lock";
-/// Who holds this file's lock does what only one may do at a time.
-const TURN: &str = "turn.lock";
+/// How often, and with which pause, a lock is tried that others hold only for a moment.
+const LOCK_LOOKS: u32 = 100;
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Where the owner can be reached.
 pub(super) const NOTE: &str = "server.json";
 /// Says that a backup is being put back here.
@@ -121,45 +122,46 @@ fn lock_file(path: &Path) -> anyhow::Result<File> {
 }
 
 /// A folder that any number of processes use at once.
-pub struct SharedFolder {
-    path: PathBuf,
-    lock: File,
-}
+#[derive(Clone)]
+pub struct SharedFolder(PathBuf);
 
 impl SharedFolder {
-    /// Makes the folder if it is missing, and joins those who use it.
-    pub fn join(path: &Path) -> anyhow::Result<Self> {
-        make(path).with_context(|| {
+    /// Makes the folder if it is missing.
+    pub fn make(path: PathBuf) -> anyhow::Result<Self> {
+        make(&path).with_context(|| {
             format!("cannot make the folder {}; name another with XDG_STATE_HOME", path.display())
         })?;
-        let lock = lock_file(&path.join(LOCK))?;
-        // Nobody has it for themselves for longer than it takes to ask.
-        lock.lock_shared().with_context(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), lock })
+        Ok(Self(path))
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0
     }
 
-    /// Waits until no other process is in the middle of what only one may do there at a time; held until it is
-    /// dropped.
-    pub fn turn(&self) -> anyhow::Result<File> {
-        let turn = lock_file(&self.path.join(TURN))?;
-        turn.lock().with_context(|| format!("cannot lock {}", self.path.display()))?;
-        Ok(turn)
-    }
-
-    /// Whether no other process uses it now.
-    pub fn is_alone(&self) -> bool {
-        let alone = flock(&self.lock, FlockOperation::NonBlockingLockExclusive).is_ok();
-        // Who did not get it for themselves may have lost their share of it.
-        if let Err(error) = flock(&self.lock, FlockOperation::LockShared) {
-            tracing::warn!(folder = %self.path.display(), %error, "cannot be locked");
-            return false;
+    /// What only one process does at a time, by this name, until what is returned is dropped; none while
+    /// another does.
+    pub fn try_lock(&self, name: &str) -> anyhow::Result<Option<File>> {
+        let lock = lock_file(&self.0.join(name))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(e).with_context(|| {
+                let path = self.0.display();
+                format!("cannot lock files in {path}; name another folder with XDG_STATE_HOME")
+            }),
         }
-        alone
+    }
+
+    /// The same; waits for the other, which is done in a moment unless something is wrong with it.
+    pub fn lock(&self, name: &str) -> anyhow::Result<File> {
+        for _ in 0..LOCK_LOOKS {
+            if let Some(lock) = self.try_lock(name)? {
+                return Ok(lock);
+            }
+            std::thread::sleep(LOCK_LOOK_EVERY);
+        }
+        bail!("another ecom process holds {}; is it stopped?", self.0.join(name).display())
     }
 }
 

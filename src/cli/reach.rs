@@ -12,7 +12,7 @@ use crate::app::folder::{self, InUse};
 use crate::app::remains::HttpLedger;
 use crate::app::{Console, DataFolder, Embedded, Office, Ports, Settings, backends};
 use crate::ops::dlq::Progress;
-use crate::ops::local::{Ground, LocalOps};
+use crate::ops::local::{Ground, LocalOps, Others};
 use crate::ops::remote::RemoteOps;
 use crate::ops::{Ops, OpsError};
 use crate::ports::{BusAdmin, EventBus, Store};
@@ -73,7 +73,7 @@ impl Reach {
         let bus = backends::whole_kafka(settings, Arc::clone(&env.clock)).await?;
         let id = bus.cluster_id().await?;
         let inbox = !settings.postgres.url.is_empty();
-        let console = Console::of_cluster(&id, &settings.kafka.prefix)?;
+        let console = Console::of_cluster(&id, &settings.kafka)?;
         let store = if inbox {
             let store = backends::postgres(settings, false, Arc::clone(&env.clock)).await?;
             Arc::new(store) as Arc<dyn Store>
@@ -90,9 +90,7 @@ impl Reach {
         let admin = Arc::clone(&bus) as Arc<dyn BusAdmin>;
         let bus: Arc<dyn EventBus> = bus;
         let office = inbox.then(|| clusters_office(settings, &bus, &store)).transpose()?;
-        // The ledger of a shop is nobody's alone.
-        let ledger = (!inbox).then(|| console.clone());
-        let alone = Arc::new(move || ledger.as_ref().is_some_and(Console::is_alone));
+        let others = if inbox { Others::Heard } else { Others::Locked(console.clone()) };
         let ground = Ground {
             bus,
             admin,
@@ -100,7 +98,7 @@ impl Reach {
             index,
             inbox,
             running: true,
-            alone,
+            others,
             clock,
             randomness,
             spawn,

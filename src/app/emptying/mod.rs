@@ -102,7 +102,7 @@ impl Grounds {
         let (mut kafka, mut postgres, mut redis) = (None, None, None);
         if !settings.kafka.bootstrap.is_empty() {
             let bus = backends::kafka(settings, clock()).await?;
-            let of_cluster = Console::of_cluster(&bus.cluster_id().await?, &settings.kafka.prefix)?;
+            let of_cluster = Console::of_cluster(&bus.cluster_id().await?, &settings.kafka)?;
             (kafka, console) = (Some(bus), Some(of_cluster));
         }
         if !settings.postgres.url.is_empty() {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::OpsError;
+use crate::app::Console;
 use crate::app::embedded::Environment;
 use crate::app::emptying::Grounds;
 use crate::app::folder::InUse;
@@ -97,6 +98,12 @@ impl<'a> Cleaning<'a> {
     /// Empties it. Refused, with nothing done, while anybody of the shop runs.
     pub async fn execute(&self) -> Result<(), OpsError> {
         running::nobody(&self.grounds, self.settings, self.env).await?;
+        let console = self.grounds.console.as_ref().filter(|_| self.has(Part::Checkpoints));
+        let lock = console.map(Console::replaying);
+        if matches!(lock, Some(None)) {
+            let text = "a replay is under way in another process; see `ecom dlq jobs`";
+            return Err(OpsError::Refused(text.into()));
+        }
         steps::execute(self).await
     }
 

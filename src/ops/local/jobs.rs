@@ -1,8 +1,10 @@
 //! Replays under way in this process: one at a time, each a task that outlives who asked for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::Shared;
+use super::{Others, Shared};
+use crate::app::console::Replaying;
 use crate::ops::OpsError;
 use crate::ops::dlq::replay::{JobState, JobView, ReplayReport, ReplayRequest, SILENT_FOR};
 use crate::ports::store::Batch;
@@ -11,6 +13,10 @@ use crate::runtime::Stop;
 
 /// Jobs among which one of another process would be found.
 const RECENT: usize = 20;
+
+/// How often, and with which pause, the lock is tried before another process is said to replay.
+const LOCK_LOOKS: u32 = 10;
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What runs here.
 pub(super) struct Jobs {
@@ -66,11 +72,15 @@ impl Jobs {
 }
 
 /// Gives the place back, however the job ends.
-struct Place(Arc<Shared>);
+struct Place {
+    shared: Arc<Shared>,
+    /// Where others could have it.
+    lock: Option<Replaying>,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        *self.0.jobs.active() = None;
+        *self.shared.jobs.active() = None;
     }
 }
 
@@ -85,8 +95,7 @@ impl Shared {
         }
         // The place first: letters that another job has under way are none that nobody heard of.
         let job = self.jobs.name();
-        let (stop, place) = (self.jobs.take(&job)?, Place(Arc::clone(self)));
-        self.nobody_else().await?;
+        let (stop, place) = self.place(&job).await?;
         let mut report = self.replayer().plan(&mut request, &self.progress).await?;
         if report.selected == 0 {
             return Ok(report);
@@ -109,8 +118,7 @@ impl Shared {
                 return Err(OpsError::Invalid(format!("{job} came to its end; nothing is left")));
             }
         }
-        let (stop, place) = (self.jobs.take(job)?, Place(Arc::clone(self)));
-        self.nobody_else().await?;
+        let (stop, place) = self.place(job).await?;
         // What it had sent before it broke off is not open any more.
         self.look().await?;
         report.note = None;
@@ -121,19 +129,44 @@ impl Shared {
         Ok(())
     }
 
-    /// Refused while another process runs a job on the same letters.
-    async fn nobody_else(&self) -> Result<(), OpsError> {
-        let jobs = self.ledger().jobs(RECENT).await?;
-        let elsewhere = jobs.into_iter().map(|job| self.seen(job));
-        let mut others = elsewhere.filter(|job| !self.jobs.runs(&job.job));
-        match others.find(|job| job.state == JobState::Running) {
-            None => Ok(()),
-            Some(other) => Err(OpsError::Refused(format!(
-                "{} is under way in another process; if that was killed, try again in {} s",
-                other.job,
-                SILENT_FOR.as_secs()
-            ))),
+    /// The place of the one job that runs; refused while another has it, in this process or another.
+    async fn place(self: &Arc<Self>, job: &str) -> Result<(Stop, Place), OpsError> {
+        let stop = self.jobs.take(job)?;
+        let mut place = Place { shared: Arc::clone(self), lock: None };
+        match &self.ground.others {
+            Others::None => {}
+            Others::Heard => match self.elsewhere().await? {
+                None => {}
+                Some(other) => {
+                    return Err(OpsError::Refused(format!(
+                        "{other} is under way in another process; if that was killed, try again in {} s",
+                        SILENT_FOR.as_secs()
+                    )));
+                }
+            },
+            Others::Locked(console) => {
+                // Who only looks whether somebody has it has it for a moment.
+                for _ in 0..LOCK_LOOKS {
+                    place.lock = console.replaying();
+                    if place.lock.is_some() {
+                        return Ok((stop, place));
+                    }
+                    self.ground.clock.sleep(LOCK_LOOK_EVERY).await;
+                }
+                let other = self.elsewhere().await?.unwrap_or_else(|| "a replay".to_owned());
+                return Err(OpsError::Refused(format!(
+                    "{other} is under way in another process; see `ecom dlq jobs`"
+                )));
+            }
         }
+        Ok((stop, place))
+    }
+
+    /// The job that another process runs on the same letters.
+    async fn elsewhere(&self) -> Result<Option<String>, OpsError> {
+        let jobs = self.ledger().jobs(RECENT).await?.into_iter().map(|job| self.seen(job));
+        let mut others = jobs.filter(|job| !self.jobs.runs(&job.job));
+        Ok(others.find(|job| job.state == JobState::Running).map(|job| job.job))
     }
 
     fn start(
@@ -189,7 +222,11 @@ impl Shared {
             // Until its place is given back it is not over.
             view.state = JobState::Running;
         } else if view.state == JobState::Running
-            && ((self.ground.alone)() || now.since(view.updated_at) > SILENT_FOR)
+            && match &self.ground.others {
+                Others::None => true,
+                Others::Locked(console) => console.replaying().is_some(),
+                Others::Heard => now.since(view.updated_at) > SILENT_FOR,
+            }
         {
             view.state = JobState::Interrupted;
         }

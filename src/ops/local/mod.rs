@@ -22,11 +22,21 @@ use super::tail::{self, TailFrom, TailPage, TailQuery};
 use super::tails::Tails;
 use super::topics::{self, NewRecordView, TopicView};
 use super::{Ops, OpsError, TopicOps};
-use crate::app::Office;
 use crate::app::backup::Keeper;
+use crate::app::{Console, Office};
 use crate::ports::spawn::Spawn;
 use crate::ports::{BusAdmin, Clock, EventBus, GatewayDials, Randomness, SharedDials, Store};
 use jobs::Jobs;
+
+/// Other processes that could run a replay of the same letters.
+pub enum Others {
+    /// There are none.
+    None,
+    /// Who runs one holds the lock of this file.
+    Locked(Console),
+    /// Only what they write down tells.
+    Heard,
+}
 
 /// What operations work on.
 pub struct Ground {
@@ -42,8 +52,8 @@ pub struct Ground {
     pub inbox: bool,
     /// Whether somebody consumes there now.
     pub running: bool,
-    /// Whether no other process can run replays there now.
-    pub alone: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Whether other processes can run replays there, too.
+    pub others: Others,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Names of jobs.
@@ -55,7 +65,6 @@ pub struct Ground {
 impl Ground {
     /// A shop's adapters, and a database for the index.
     pub fn of_shop(ports: &crate::app::Ports, index: Arc<dyn Store>, running: bool) -> Self {
-        let alone = ports.others.is_none();
         Self {
             bus: Arc::clone(&ports.bus),
             admin: Arc::clone(&ports.admin),
@@ -63,7 +72,7 @@ impl Ground {
             index,
             inbox: true,
             running,
-            alone: Arc::new(move || alone),
+            others: if ports.others.is_none() { Others::None } else { Others::Heard },
             clock: Arc::clone(&ports.clock),
             randomness: ports.randomness.clone(),
             spawn: Arc::clone(&ports.spawn),

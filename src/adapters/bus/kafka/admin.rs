@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::commits::let_go;
 use super::errors::bus_error;
 use super::patience::code_of;
 use super::topics::{self, edges};
@@ -85,7 +86,7 @@ impl BusAdmin for KafkaBus {
         };
         shared.demand(delete).await.map_err(|e| refused(&e, topic, &BTreeMap::new()))?;
         // They may stand in the topic that is gone.
-        shared.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let_go(std::mem::take(&mut *shared.readers.lock().unwrap_or_else(PoisonError::into_inner)));
         let give_up = shared.clock.elapsed() + shared.options.timeout;
         loop {
             shared.refresh().await?;

@@ -14,7 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::client::{self, ALWAYS_THERE, Fleeting, Watched};
 use super::errors::bus_error;
 use super::patience::passes;
-use super::{Shared, blocking};
+use super::{Shared, aside, blocking};
 use crate::ports::bus::BusError;
 
 /// A topic of ours and one of its partitions.
@@ -28,6 +28,11 @@ const CLIENTS_MAX: usize = 16;
 const TOGETHER: usize = 8;
 /// A coordinator tells of a commit a moment after the end of the partition has moved.
 const SETTLES_AFTER: Duration = Duration::from_secs(2);
+/// After this long a group is asked again whatever is seen, and after twice as long when nothing had changed,
+/// and so on, this many times: not every cluster that speaks Kafka keeps commits where Kafka does.
+const DOUBTED_AFTER: (Duration, u32) = (Duration::from_secs(15), 5);
+/// As often nothing is concluded from what is not seen. It may happen by chance, between looking and asking.
+const MISSED_MAX: u32 = 3;
 /// How long it may take to find out whether anything changed; after that every group is asked.
 const LOOK_MAX: Duration = Duration::from_secs(2);
 
@@ -47,28 +52,41 @@ struct Known {
     /// All that the groups were asked about.
     places: Arc<Vec<Place>>,
     groups: BTreeMap<String, Told>,
+    /// How often something was committed and not seen.
+    missed: u32,
 }
 
 struct Told {
     /// Where the partition with the group's commits ended, and when it was first seen to.
     end: u64,
     since: Duration,
-    /// When the group was asked.
+    /// When the group was asked, and how often since then it was asked in doubt.
     at: Duration,
+    doubts: u32,
     committed: Offsets,
+}
+
+impl Told {
+    fn is_settled(&self) -> bool {
+        self.at >= self.since + SETTLES_AFTER
+    }
 }
 
 impl Known {
     /// What `group` has committed, if its commits still end at `end` and it was asked long enough after that.
-    fn still(&self, group: &str, end: Option<u64>) -> Option<&Offsets> {
+    fn still(&self, group: &str, end: Option<u64>, now: Duration) -> Option<&Offsets> {
         let told = self.groups.get(group).filter(|told| Some(told.end) == end)?;
-        (told.at >= told.since + SETTLES_AFTER).then_some(&told.committed)
+        let doubted = told.at + DOUBTED_AFTER.0 * 2_u32.pow(told.doubts);
+        (told.is_settled() && now < doubted && self.missed < MISSED_MAX).then_some(&told.committed)
     }
 
     fn keep(&mut self, group: &str, end: u64, at: Duration, committed: Offsets) {
         let before = self.groups.get(group).filter(|told| told.end == end);
         let since = before.map_or(at, |told| told.since);
-        self.groups.insert(group.to_owned(), Told { end, since, at, committed });
+        let settled = before.filter(|told| told.is_settled());
+        self.missed += u32::from(settled.is_some_and(|told| told.committed != committed));
+        let doubts = settled.map_or(0, |told| (told.doubts + 1).min(DOUBTED_AFTER.1));
+        self.groups.insert(group.to_owned(), Told { end, since, at, doubts, committed });
     }
 }
 
@@ -88,9 +106,7 @@ impl Commits {
 
     /// The group is gone.
     pub(super) fn forget(&self, group: &str) {
-        let client = self.clients().remove(group);
-        // To end one takes its time.
-        drop(client);
+        let_go(self.clients().remove(group));
         self.known().groups.remove(group);
     }
 
@@ -102,8 +118,17 @@ impl Commits {
         let idle = |group: &str| !there.contains(group) || full && !asked.contains(group);
         let left: Vec<_> = clients.extract_if(.., |group, _| idle(group)).collect();
         drop(clients);
-        drop(left);
+        let_go(left);
     }
+}
+
+/// Ends clients where it holds nobody up: it takes as long as their connections do.
+pub(super) fn let_go<T: Send + 'static>(clients: T) {
+    // Nobody waits for it.
+    drop(aside(move || {
+        drop(clients);
+        Ok(())
+    }));
 }
 
 impl Shared {
@@ -120,11 +145,12 @@ impl Shared {
         let places = {
             let mut known = commits.known();
             if *known.places != places {
-                *known = Known { places: Arc::new(places), ..Known::default() };
+                let missed = known.missed;
+                *known = Known { places: Arc::new(places), missed, ..Known::default() };
             }
             known.groups.retain(|group, _| groups.contains(group.as_str()));
             for group in groups {
-                let still = known.still(group, ends.get(*group).copied());
+                let still = known.still(group, ends.get(*group).copied(), now);
                 found.extend(still.map(|committed| ((*group).to_owned(), committed.clone())));
             }
             Arc::clone(&known.places)
@@ -137,12 +163,13 @@ impl Shared {
             blocking(move || Ok((ask(&shared, &group, &places)?, group)))
         };
         let asked: Vec<String> = asked.into_iter().map(str::to_owned).collect();
-        let told: Vec<(Offsets, String)> =
+        let told: Vec<(Answer, String)> =
             stream::iter(asked).map(ask).buffer_unordered(TOGETHER).try_collect().await?;
         let mut known = commits.known();
-        for (committed, group) in told {
+        for (Answer { committed, whole }, group) in told {
             // Of other places something else was asked meanwhile.
-            if let Some(end) = ends.get(&*group).filter(|_| Arc::ptr_eq(&known.places, &places)) {
+            let same = Arc::ptr_eq(&known.places, &places);
+            if let Some(end) = ends.get(&*group).filter(|_| whole && same) {
                 known.keep(&group, *end, now, committed.clone());
             }
             found.insert(group, committed);
@@ -187,8 +214,15 @@ impl Shared {
     }
 }
 
+/// What a group was told to have committed.
+struct Answer {
+    committed: Offsets,
+    /// Whether it was told of all that it was asked about.
+    whole: bool,
+}
+
 /// Asks for what a group has committed. Blocks.
-fn ask(shared: &Shared, group: &str, places: &[Place]) -> Result<Offsets, BusError> {
+fn ask(shared: &Shared, group: &str, places: &[Place]) -> Result<Answer, BusError> {
     let mut list = TopicPartitionList::with_capacity(places.len());
     for (topic, partition) in places {
         list.add_partition(&shared.outer(topic), *partition as i32);
@@ -202,14 +236,15 @@ fn ask(shared: &Shared, group: &str, places: &[Place]) -> Result<Offsets, BusErr
     let found = shared.ask(ask).map_err(|e| bus_error(&e, group));
     client::listen(&client);
     let found = found?;
-    let mut committed = Offsets::new();
+    let (mut committed, mut whole) = (Offsets::new(), true);
     for e in found.elements() {
+        whole &= e.error().is_ok();
         if let (Some(topic), Offset::Offset(offset)) = (shared.inner(e.topic()), e.offset()) {
             let place = (topic.to_owned(), e.partition().unsigned_abs());
             committed.insert(place, offset.unsigned_abs());
         }
     }
-    Ok(committed)
+    Ok(Answer { committed, whole })
 }
 
 /// Where these partitions of the topic with the commits end; those that say so. Blocks.
@@ -258,24 +293,52 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn committed(offset: u64) -> Offsets {
+        Offsets::from([(("t".to_owned(), 0), offset)])
+    }
+
     #[test]
     fn a_group_is_asked_again_only_if_it_may_have_committed_something() {
         let mut known = Known::default();
-        let committed = |offset| Offsets::from([(("t".to_owned(), 0), offset)]);
-        assert_eq!(known.still("g", Some(5)), None, "it was never asked");
+        assert_eq!(known.still("g", Some(5), s(9)), None, "it was never asked");
         known.keep("g", 5, s(10), committed(1));
-        assert_eq!(known.still("g", Some(5)), None, "its last commit may not be told yet");
+        assert_eq!(known.still("g", Some(5), s(10)), None, "its last commit may not be told yet");
         known.keep("g", 5, s(11), committed(1));
-        assert_eq!(known.still("g", Some(5)), None);
+        assert_eq!(known.still("g", Some(5), s(11)), None);
         known.keep("g", 5, s(12), committed(2));
-        assert_eq!(known.still("g", Some(5)), Some(&committed(2)));
-        assert_eq!(known.still("g", Some(6)), None, "something was committed");
-        assert_eq!(known.still("g", None), None, "nobody knows whether something was");
-        assert_eq!(known.still("h", Some(5)), None);
+        assert_eq!(known.still("g", Some(5), s(12)), Some(&committed(2)));
+        assert_eq!(known.still("g", Some(6), s(12)), None, "something was committed");
+        assert_eq!(known.still("g", None, s(12)), None, "nobody knows whether something was");
+        assert_eq!(known.still("h", Some(5), s(12)), None);
         known.keep("g", 6, s(13), committed(3));
-        assert_eq!(known.still("g", Some(6)), None, "and it settles anew");
+        assert_eq!(known.still("g", Some(6), s(13)), None, "and it settles anew");
         known.keep("g", 6, s(15), committed(3));
-        assert_eq!(known.still("g", Some(6)), Some(&committed(3)));
+        assert_eq!(known.still("g", Some(6), s(16)), Some(&committed(3)));
+        assert_eq!(known.missed, 0);
+    }
+
+    #[test]
+    fn what_is_seen_is_doubted_now_and_then() {
+        let mut known = Known::default();
+        known.keep("g", 5, s(0), committed(1));
+        known.keep("g", 5, s(2), committed(1));
+        let mut asked = s(2);
+        for pause in [15, 30, 60, 120, 240, 480, 480] {
+            let next = asked + s(pause);
+            assert_eq!(
+                known.still("g", Some(5), next.saturating_sub(s(1))),
+                Some(&committed(1)),
+                "{pause}"
+            );
+            assert_eq!(known.still("g", Some(5), next), None, "{pause}");
+            known.keep("g", 5, next, committed(1));
+            asked = next;
+        }
+        // Twice may be chance; after that it commits something where nobody looks.
+        for (offset, still) in [(2, true), (3, true), (4, false)] {
+            known.keep("g", 5, asked, committed(offset));
+            assert_eq!(known.still("g", Some(5), asked).is_some(), still, "{offset}");
+        }
     }
 
     /// By `jshell`: `Math.abs("größe".hashCode()) % 50`.

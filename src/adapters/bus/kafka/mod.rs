@@ -97,8 +97,9 @@ impl KafkaBus {
                 "without a kafka.prefix all topics would be deleted".into(),
             ));
         }
-        groups::delete_all(&self.shared).await?;
-        topics::delete_all(&self.shared).await
+        let groups = groups::delete_all(&self.shared).await;
+        topics::delete_all(&self.shared).await?;
+        groups
     }
 }
 
