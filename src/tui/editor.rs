@@ -1,6 +1,7 @@
 //! The user's own editor.
 
 use std::io::IsTerminal;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -9,7 +10,9 @@ use crate::app::variables::variable;
 
 /// A file of this user's own with this in it.
 fn scratch(value: &[u8]) -> anyhow::Result<PathBuf> {
-    let folder = tempfile::Builder::new().prefix("ecom-edit-").tempdir()?;
+    // What is in it is nobody else's business.
+    let only_me = std::fs::Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new().prefix("ecom-edit-").permissions(only_me).tempdir()?;
     let path = folder.keep().join("value.json");
     std::fs::write(&path, value)?;
     Ok(path)

@@ -70,6 +70,8 @@ pub(in crate::ops) fn repaired(
                 event.key()
             ));
         }
+    } else if let (true, Err(e)) = (is_json(record.value.as_deref()), as_json(&value)) {
+        return invalid(format!("the value is no JSON any more: {e}"));
     }
     let added = [
         ("ecom-replay-group", view.group.clone()),
@@ -92,6 +94,14 @@ pub(in crate::ops) fn repaired(
         value: Some(value),
     };
     Ok((copy, event_id))
+}
+
+fn as_json(value: &[u8]) -> serde_json::Result<Json> {
+    serde_json::from_slice(value)
+}
+
+fn is_json(value: Option<&[u8]>) -> bool {
+    value.is_some_and(|value| as_json(value).is_ok())
 }
 
 /// The value with an event id of its own, if it has any: made of the letter and the value, so that who sends

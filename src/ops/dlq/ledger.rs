@@ -32,6 +32,8 @@ const NOTE: &str = "insert into dlq_entries (entry_id, state, event_id, job_id, 
 const NOTE_AUDIT: &str = "insert into dlq_audit (at, actor, action, entry_id, job_id, detail) values (?1, ?2, ?3, ?4, ?5, ?6)";
 const AUDIT: &str =
     "select entry_id, at, actor, action, detail from dlq_audit where entry_id = ?1 order by seq";
+const SENT: &str = "select entry_id, count(distinct job_id) from dlq_audit
+ where entry_id = ?1 and action = 'replaying' and job_id <> ?2 group by entry_id";
 const COUNTS: &str = "select state, count(*) from dlq_entries where job_id = ?1 group by state";
 const ORDER: &str = "select status from orders where order_id = ?1";
 const BEGIN: &str =
@@ -229,6 +231,22 @@ impl Ledger<'_> {
             });
         }
         Ok(audits)
+    }
+
+    /// How many jobs other than this one have sent a letter back, by its id; none where a letter that failed
+    /// again is told from what took effect: it comes anew.
+    pub(super) async fn sent(
+        &self,
+        letters: &[Indexed],
+        job: &str,
+    ) -> Result<BTreeMap<String, u32>, OpsError> {
+        if self.inbox {
+            return Ok(BTreeMap::new());
+        }
+        let ids = letters.iter().map(|letter| values![&letter.view.id, job]);
+        let rows = self.store.read(&[Read::each(SENT, ids)]).await?.concat();
+        let count = |row: &Row| Ok((row.text(0)?.to_owned(), row.int(1)? as u32));
+        Ok(rows.iter().map(count).collect::<Result<_, StoreError>>()?)
     }
 
     /// The letters that a job has touched, by their states.

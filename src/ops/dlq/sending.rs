@@ -46,6 +46,12 @@ impl<'a> Sender<'a> {
         self.targets.learn(letters, self.request).await?;
         let Replayer { bus, index, ledger, clock, .. } = self.replayer;
         let mut records = records_of(*bus, letters).await?;
+        // Its own headers tell of a letter how often the event had been sent back before it; where nobody tells
+        // what became of it, the letter itself may be sent again.
+        let sent = ledger.sent(letters, self.job).await?;
+        let times = |letter: &Indexed| {
+            letter.view.replays + sent.get(&letter.view.id).copied().unwrap_or_default()
+        };
         let (mut sound, mut damaged, mut parked, mut lost) = (vec![], vec![], vec![], vec![]);
         let mut out = vec![];
         let now = clock.now();
@@ -53,10 +59,10 @@ impl<'a> Sender<'a> {
             let content = records.remove(&letter.at).map(|record| letter::content(&record));
             match content.filter(|content| content.intact != Some(false)) {
                 None => damaged.push(letter),
-                Some(_) if letter.view.replays >= self.request.max_replays => parked.push(letter),
+                Some(_) if times(letter) >= self.request.max_replays => parked.push(letter),
                 Some(content) => match self.targets.of(letter, self.request) {
                     Some(target) => {
-                        out.push(replayed(letter, content, target, self.job, now));
+                        out.push(replayed((letter, times(letter)), content, target, self.job, now));
                         sound.push(letter);
                     }
                     None => lost.push(letter),
@@ -115,9 +121,9 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// The original record again, as a replay: same key, same bytes, same event id.
+/// The original record again, as a replay, after it was sent back so many times: same key, same bytes, same event id.
 fn replayed(
-    letter: &Indexed,
+    (letter, times): (&Indexed, u32),
     content: Content,
     target: Target<'_>,
     job: &str,
@@ -126,7 +132,7 @@ fn replayed(
     let (view, record) = (&letter.view, content.record);
     let added = [
         ("ecom-replay-group", view.group.clone()),
-        ("ecom-replay-count", (view.replays + 1).to_string()),
+        ("ecom-replay-count", (times + 1).to_string()),
         ("ecom-replay-job", job.to_owned()),
         ("ecom-replay-of", view.id.clone()),
         ("ecom-replayed-at", now.to_string()),

@@ -183,6 +183,49 @@ fn who_orders_by_key_is_told_that_the_world_went_on() {
 }
 
 #[test]
+fn a_letter_that_is_sent_again_by_its_name_is_parked_in_the_end() {
+    with_cluster(|there| async move {
+        there.letters(1, "x.Y").await;
+        let list = there.json(0, &["dlq", "list"]);
+        let id = list["dead_letters"][0]["id"].as_str().unwrap().to_owned();
+        for count in ["1", "2"] {
+            assert_eq!(there.json(0, &["dlq", "replay", &id])["replayed"], 1);
+            let newest = all(&there.bus, "orders").await.pop().unwrap();
+            let told = newest.headers.iter().find(|(name, _)| name == "ecom-replay-count");
+            assert_eq!(told.unwrap().1, count.as_bytes());
+        }
+        let report = there.json(3, &["dlq", "replay", &id]);
+        assert_eq!((&report["replayed"], &report["parked"]), (&0.into(), &1.into()), "{report}");
+        assert_eq!(there.states(), [("parked".into(), 1)].into());
+        let report = there.json(0, &["dlq", "replay", &id, "--max-replays", "3"]);
+        assert_eq!(report["replayed"], 1, "{report}");
+        assert_eq!(all(&there.bus, "orders").await.len(), 3);
+    });
+}
+
+#[test]
+fn what_was_json_stays_json() {
+    with_cluster(|there| async move {
+        let mut letter = keyed("orders-dlt", "order-1", r#"{"total":9}"#);
+        letter.headers.push(("kafka_dlt-original-topic".into(), Bytes::from_static(b"orders")));
+        there.bus.publish(vec![letter]).await.unwrap();
+        let list = there.json(0, &["dlq", "list"]);
+        let id = list["dead_letters"][0]["id"].as_str().unwrap().to_owned();
+        let value = there.state.path().join("value");
+        let edit = ["dlq", "edit", &id, "--value", value.to_str().unwrap()];
+        std::fs::write(&value, br#"{"total":8"#).unwrap();
+        let refused = there.run(&edit);
+        assert_eq!(refused.code(), 2, "{}", refused.err());
+        assert!(refused.err().contains("the value is no JSON any more"), "{}", refused.err());
+        assert_eq!(there.states(), [("open".into(), 1)].into());
+        std::fs::write(&value, br#"{"total":8}"#).unwrap();
+        there.json(0, &edit);
+        let sent = all(&there.bus, "orders").await;
+        assert_eq!(sent[0].value.as_deref(), Some(&br#"{"total":8}"#[..]));
+    });
+}
+
+#[test]
 fn a_replay_that_is_killed_twenty_times_sends_every_letter() {
     const LETTERS: usize = 2_500;
     with_cluster(|there| async move {
