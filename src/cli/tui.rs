@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::dlq::actor;
+use super::dlq::replay::finished;
 use super::exit::WithExit;
 use super::output::{self, Format};
 use super::reach::Reach;
@@ -14,6 +15,7 @@ use crate::app::embedded::Environment;
 use crate::app::variables::variable;
 use crate::app::{Settings, logging};
 use crate::ops::Ops;
+use crate::ops::dlq::replay::JobState;
 use crate::tui::effects::{Doer, RunSource};
 use crate::tui::keymap::{BINDINGS, Key, View};
 use crate::tui::remap::Keymap;
@@ -125,7 +127,9 @@ pub(super) fn run(args: &TuiArgs, settings: &Settings) -> anyhow::Result<Exit> {
         let rights = if args.read_only { Rights::ReadOnly } else { rights(settings) };
         let setup = args.look.setup(label(settings, reach), rights, keymap(settings)?);
         if !args.once {
-            return full_screen(setup, doer(Some(Arc::clone(&reach.ops)), None)).await;
+            let exit = full_screen(setup, doer(Some(Arc::clone(&reach.ops)), None)).await?;
+            leave(reach).await;
+            return Ok(exit);
         }
         let mut doer = doer(Some(Arc::clone(&reach.ops)), None);
         doer.patient = false;
@@ -181,6 +185,26 @@ pub(super) async fn full_screen(setup: Setup, doer: Doer) -> anyhow::Result<Exit
     let shown = app::show(setup, doer, signals.next()).await;
     logging::silence(false);
     Ok(shown?.unwrap_or(Exit::Ok))
+}
+
+/// Lets replays that run in this process end after their current step, so that nothing is sent twice by who
+/// goes on with them.
+async fn leave(reach: &Reach) {
+    if reach.elsewhere {
+        return;
+    }
+    // A cluster that does not answer has no replay under way that could be waited for.
+    let jobs = reach.ops.jobs().await.unwrap_or_default();
+    for job in jobs.iter().filter(|job| job.state == JobState::Running) {
+        // One of another process is its own business.
+        if reach.ops.cancel(&job.job).await.is_ok() {
+            let job = &job.job;
+            output::say(format!(
+                "ending {job} after its current step; `ecom dlq jobs resume {job}` goes on with it"
+            ));
+            let _ = finished(reach, job).await;
+        }
+    }
 }
 
 /// Who does what a console asks for.

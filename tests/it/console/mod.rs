@@ -5,7 +5,7 @@ mod keys;
 mod live;
 mod screens;
 mod tables;
-mod terminal;
+pub(crate) mod terminal;
 
 use std::collections::BTreeMap;
 

@@ -25,7 +25,7 @@ const LEFT: &str = "\u{1b}[?1049l";
 const CURSOR: &str = "\u{1b}[?25h";
 
 /// A terminal of 100 columns and 30 rows, and a program on it.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     near: File,
     far: File,
     program: Child,
@@ -37,7 +37,7 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&near).unwrap();
         unlockpt(&near).unwrap();
@@ -75,7 +75,7 @@ impl Terminal {
 
     /// Waits until this is seen on the screen.
     #[track_caller]
-    pub(super) fn wait_for(&mut self, what: &str) {
+    pub(crate) fn wait_for(&mut self, what: &str) {
         let begun = Instant::now();
         while !self.screen.screen().contents().contains(what) {
             self.hear(what, begun);
@@ -92,7 +92,7 @@ impl Terminal {
         self.seen.push_str(&String::from_utf8_lossy(&bytes));
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.seen.clear();
         self.near.write_all(keys.as_bytes()).unwrap();
     }
@@ -103,7 +103,7 @@ impl Terminal {
     }
 
     /// Its exit code; the terminal must be as it was.
-    pub(super) fn ended(mut self) -> i32 {
+    pub(crate) fn ended(mut self) -> i32 {
         self.wait_for_bytes(LEFT);
         self.wait_for_bytes(CURSOR);
         let code = self.program.wait().unwrap().code().unwrap_or(-1);

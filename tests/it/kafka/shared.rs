@@ -5,7 +5,9 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value as Json;
 
+use super::all;
 use super::console::{Somebodys, with_cluster};
+use crate::console::terminal::Terminal;
 
 /// Letters that are there when all begin; many pages of each partition.
 const LETTERS: usize = 6_000;
@@ -94,5 +96,28 @@ fn one_replays_at_a_time_and_who_was_killed_is_known_at_once() {
         assert_eq!(job["state"], "interrupted", "{job}");
         let done = there.json(0, &["dlq", "jobs", "resume", job["job"].as_str().unwrap()]);
         assert_eq!((&done["state"], &done["report"]["replayed"]), (&"done".into(), &30.into()));
+    });
+}
+
+#[test]
+fn who_leaves_the_console_is_told_how_the_replay_goes_on() {
+    with_cluster(|there| async move {
+        there.letters(1_000, "x.Y").await;
+        let mut console = Terminal::start(there.command(&["tui", "--view", "dlq"]));
+        console.wait_for("x.Y");
+        console.press(" r");
+        console.wait_for("letters go back");
+        console.press("\t\r");
+        console.wait_for("running");
+        console.press("q");
+        console.press("q");
+        console.wait_for("ending job-");
+        assert_eq!(console.ended(), 0);
+        let job = there.json(0, &["dlq", "jobs", "list"])["jobs"][0].clone();
+        assert_eq!(job["state"], "cancelled", "{job}");
+        let sent = job["report"]["replayed"].as_u64().unwrap();
+        assert!(sent < 1_000, "{job}");
+        there.json(0, &["dlq", "jobs", "resume", job["job"].as_str().unwrap()]);
+        assert_eq!(all(&there.bus, "orders").await.len(), 1_000, "each once");
     });
 }
