@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::{fails, on};
-use crate::harness::customer::{Customer, runtime, until};
+use crate::harness::customer::{Customer, runtime, settled, until};
 use crate::harness::program::{Served, paying, run_with_input};
 use crate::report::expect_valid;
 
@@ -62,6 +62,8 @@ fn an_order_reads_the_same_while_the_shop_runs_and_after() {
         customer.add("ann", "PROD-001").await.unwrap();
         let order = customer.checkout("ann").await.unwrap().unwrap();
         assert_eq!(customer.told(&order).await, "FULFILLED");
+        // Its mail is sent after that.
+        settled(&data).await;
         order
     });
     let running = traced(&data, &order);
