@@ -48,7 +48,11 @@ pub(super) async fn discard(reach: &Reach, args: &DiscardArgs) -> anyhow::Result
         &args.yes,
     )?;
     let done = reach.ops.discard(&ids, &actor(), &args.reason).await.map_err(failed)?;
-    let text = format!("{done} of {} discarded; `ecom dlq restore` takes it back", ids.len());
+    let rest = match done {
+        0 => "what is done with cannot be discarded: see `ecom dlq show`",
+        _ => "`ecom dlq restore` takes it back",
+    };
+    let text = format!("{done} of {} discarded; {rest}", ids.len());
     told(args.output, "discarded", (ids.len(), done), text)
 }
 
@@ -60,7 +64,8 @@ pub(super) async fn restore(reach: &Reach, args: &RestoreArgs) -> anyhow::Result
         &args.yes,
     )?;
     let done = reach.ops.restore(&ids, &actor()).await.map_err(failed)?;
-    let text = format!("{done} of {} are open again", ids.len());
+    let rest = if done == 0 { ": only what was discarded or parked is opened again" } else { "" };
+    let text = format!("{done} of {} are open again{rest}", ids.len());
     told(args.output, "open", (ids.len(), done), text)
 }
 

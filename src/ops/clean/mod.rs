@@ -101,7 +101,7 @@ impl<'a> Cleaning<'a> {
         let console = self.grounds.console.as_ref().filter(|_| self.has(Part::Checkpoints));
         let lock = console.map(Console::replaying);
         if matches!(lock, Some(None)) {
-            let text = "a replay is under way in another process; see `ecom dlq jobs`";
+            let text = "a replay is under way in another process; see `ecom dlq jobs list`";
             return Err(OpsError::Refused(text.into()));
         }
         steps::execute(self).await

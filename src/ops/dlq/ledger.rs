@@ -318,7 +318,7 @@ impl Ledger<'_> {
     /// The job of this name.
     pub(in crate::ops) async fn job(&self, id: &str) -> Result<JobView, OpsError> {
         let rows = query(self.store, JOB, values![id]).await?;
-        let text = || format!("there is no job {id}; see `ecom dlq jobs`");
+        let text = || format!("there is no job {id}; see `ecom dlq jobs list`");
         let row = rows.first().ok_or_else(|| OpsError::NotFound(text()))?;
         Ok(job_view(row)?)
     }

@@ -48,7 +48,7 @@ impl Jobs {
         let mut active = self.active();
         if let Some(other) = active.as_ref() {
             let text = format!(
-                "{0} is under way; see `ecom dlq jobs`, or end it with `ecom dlq jobs cancel {0}`",
+                "{0} is under way; see `ecom dlq jobs list`, or end it with `ecom dlq jobs cancel {0}`",
                 other.job
             );
             return Err(OpsError::Refused(text));
@@ -155,7 +155,7 @@ impl Shared {
                 }
                 let other = self.elsewhere().await?.unwrap_or_else(|| "a replay".to_owned());
                 return Err(OpsError::Refused(format!(
-                    "{other} is under way in another process; see `ecom dlq jobs`"
+                    "{other} is under way in another process; see `ecom dlq jobs list`"
                 )));
             }
         }
