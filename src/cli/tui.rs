@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::dlq::actor;
-use super::dlq::replay::finished;
+use super::dlq::replay::{ending, finished};
 use super::exit::WithExit;
 use super::output::{self, Format};
 use super::reach::Reach;
@@ -198,11 +198,8 @@ async fn leave(reach: &Reach) {
     for job in jobs.iter().filter(|job| job.state == JobState::Running) {
         // One of another process is its own business.
         if reach.ops.cancel(&job.job).await.is_ok() {
-            let job = &job.job;
-            output::say(format!(
-                "ending {job} after its current step; `ecom dlq jobs resume {job}` goes on with it"
-            ));
-            let _ = finished(reach, job).await;
+            output::say(ending(&job.job));
+            let _ = finished(reach, &job.job).await;
         }
     }
 }

@@ -154,11 +154,16 @@ pub(in crate::cli) async fn finished(reach: &Reach, job: &str) -> anyhow::Result
                     output::say(format!("{job} goes on in the shop; see `ecom dlq jobs show {job}`"));
                     return Ok(view);
                 }
-                output::say(format!("ending {job} after its current step; `ecom dlq jobs resume {job}` goes on with it"));
+                output::say(ending(job));
                 reach.ops.cancel(job).await.map_err(failed)?;
             }
         }
     }
+}
+
+/// What is said when a job is told to end.
+pub(in crate::cli) fn ending(job: &str) -> String {
+    format!("ending {job} after its current step; `ecom dlq jobs resume {job}` goes on with it")
 }
 
 /// Of letters that cannot be sent back.

@@ -14,13 +14,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::client::{self, ALWAYS_THERE, Fleeting, Watched};
 use super::errors::bus_error;
 use super::patience::passes;
-use super::{Shared, aside, blocking};
+use super::{Offsets, Place, Shared, aside, blocking};
 use crate::ports::bus::BusError;
-
-/// A topic of ours and one of its partitions.
-pub(super) type Place = (String, u32);
-/// Where a group reads next.
-pub(super) type Offsets = BTreeMap<Place, u64>;
 
 /// Groups for which a client is kept: each has a thread for every broker.
 const CLIENTS_MAX: usize = 16;

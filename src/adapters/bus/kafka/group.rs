@@ -19,8 +19,8 @@ use tokio::task::block_in_place;
 
 use super::errors::{bus_error, of_code};
 use super::read::record;
-use super::stall::{Offsets, Watch};
-use super::{Shared, client};
+use super::stall::Watch;
+use super::{Offsets, Shared, client};
 use crate::ports::bus::{BusError, Position, Record, Subscription};
 
 /// Records fetched ahead of need, of each partition.

@@ -8,10 +8,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::commits::Place;
 use super::errors::{bus_error, of_code};
 use super::topics::{self, edges};
-use super::{Shared, blocking};
+use super::{Offsets, Place, Shared, blocking};
 use crate::ports::admin::{GroupDescription, GroupState, MemberInfo};
 use crate::ports::bus::{BusError, GroupOffset, Position};
 
@@ -45,8 +44,7 @@ pub(super) async fn list(shared: &Arc<Shared>) -> Result<Vec<GroupOffset>, BusEr
             }
             // In order: groups by name, places by topic and partition.
             rows.extend(places.into_iter().map(|(place, committed)| {
-                let edge =
-                    |edges: &BTreeMap<Place, u64>| edges.get(&place).copied().unwrap_or_default();
+                let edge = |edges: &Offsets| edges.get(&place).copied().unwrap_or_default();
                 let lag = edge(&ends).saturating_sub(committed.max(edge(&starts)));
                 let (topic, partition) = place;
                 GroupOffset { group: group.clone(), topic, partition, committed, lag, active }

@@ -34,6 +34,11 @@ use client::Watched;
 pub use client::{KafkaOptions, NOISE, Security};
 pub use facts::ClusterFacts;
 
+/// A topic, by our name, and one of its partitions.
+type Place = (String, u32);
+/// An offset of each.
+type Offsets = BTreeMap<Place, u64>;
+
 /// The event bus on a Kafka cluster.
 #[derive(Clone)]
 pub struct KafkaBus {

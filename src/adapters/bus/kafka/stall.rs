@@ -13,12 +13,8 @@ use super::errors::bus_error;
 use super::group::{MemberContext, Membership};
 use super::read::read;
 use super::topics::edges;
-use super::{Shared, blocking};
+use super::{Offsets, Place, Shared, blocking};
 use crate::ports::bus::{BusError, Position};
-
-/// Next offsets, by our topic and its partition.
-pub(super) type Offsets = BTreeMap<Place, u64>;
-type Place = (String, u32);
 
 /// Between two looks, the shortest and the longest; else as long as a question may take.
 const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));

@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{self, ALWAYS_THERE, FRAMING_MAX, KafkaOptions, Watched};
 use super::errors::{bus_error, of_code};
-use super::{Shared, blocking};
+use super::{Offsets, Shared, blocking};
 use crate::events::Topic;
 use crate::ports::bus::{
     BusError, DEAD_LETTER_BYTES_MAX, PartitionInfo, RECORD_BYTES_MAX, TopicInfo,
@@ -95,7 +95,7 @@ pub(super) fn edges(
     shared: &Shared,
     partitions: &[(&str, u32)],
     edge: Offset,
-) -> Result<BTreeMap<(String, u32), u64>, BusError> {
+) -> Result<Offsets, BusError> {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for (topic, partition) in partitions {
         list.add_partition_offset(&shared.outer(topic), *partition as i32, edge)
@@ -115,7 +115,7 @@ pub(super) fn edges(
         Ok(found)
     };
     let found = shared.ask(ask).map_err(|e| bus_error(&e, &asked))?;
-    let mut edges = BTreeMap::new();
+    let mut edges = Offsets::new();
     for e in found.elements() {
         if let (Some(topic), Offset::Offset(offset)) = (shared.inner(e.topic()), e.offset()) {
             edges.insert((topic.to_owned(), e.partition().unsigned_abs()), offset.unsigned_abs());
